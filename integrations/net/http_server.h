@@ -1,0 +1,80 @@
+// A small HTTP/1.1 server for the one-time form, /healthz and /metrics, and for the sandbox's emulators.
+// Thread: io only. A handler runs once per request, as a coroutine. A slow or silent client costs one connection with
+// a deadline: headers within 10 s, body within 20 s, idle connections closed after 60 s; above `connections` new ones
+// are refused with 503.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "integrations/net/message.h"
+#include "integrations/net/websocket.h"
+
+namespace keyturn::net {
+
+struct ServerRequest {
+  std::string method;
+  std::string path;   // "/form", decoded
+  std::string target; // as sent: path and query
+  std::map<std::string, std::string> query;
+  Headers headers;
+  std::string body;  // wiped when the request dies
+  std::string peer;  // the TCP peer's address, without port
+
+  ~ServerRequest() { storage::wipe(body); }
+  std::string header(std::string_view name) const { return find_header(headers, name).value_or(""); }
+};
+
+// How a handler answers: exactly one of respond, stream or accept_websocket.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  virtual boost::asio::awaitable<void> respond(Response response) = 0;
+
+  // Starts a chunked response; then write() for each piece, and finish() (or abort() for a torn stream).
+  virtual boost::asio::awaitable<void> stream(int status, Headers headers) = 0;
+  virtual boost::asio::awaitable<void> write(std::string chunk) = 0;  // throws NetError when the client is gone
+  virtual boost::asio::awaitable<void> finish() = 0;
+
+  virtual bool wants_websocket() const = 0;
+  virtual boost::asio::awaitable<std::unique_ptr<WebSocket>> accept_websocket(WebSocketOptions options) = 0;
+
+  // Closes the TCP connection with a reset, answering nothing: for the emulators' faults.
+  virtual void abort() = 0;
+};
+
+using Handler = std::function<boost::asio::awaitable<void>(std::shared_ptr<const ServerRequest>, Exchange&)>;
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;  // 0: the system chooses
+  std::string certificate_file;  // both set: TLS 1.2 or newer; reloaded when the files change
+  std::string private_key_file;
+  std::size_t header_limit = 16UL * 1024;
+  std::size_t body_limit = 64UL * 1024;
+  std::size_t connections = 4096;
+};
+
+class HttpServer {
+ public:
+  // Binds and listens at once; throws std::runtime_error saying which address and why. Serves from run() on.
+  HttpServer(boost::asio::any_io_executor io, ServerOptions options, Handler handler);
+  ~HttpServer();
+  std::uint16_t port() const;
+  bool secure() const;
+  // Accepts until stop(). Spawn it once.
+  boost::asio::awaitable<void> run();
+  // Stops accepting and closes idle connections; requests in work get to finish.
+  void stop();
+
+ private:
+  class Listener;
+  std::shared_ptr<Listener> listener_;
+};
+
+}  // namespace keyturn::net

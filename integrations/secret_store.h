@@ -1,0 +1,68 @@
+// The family of systems that keep secrets with versions (first: Infisical).
+// Failure: ApiError. A write that may or may not have happened is Failure::ambiguous: read before anything else.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "storage/secret.h"
+
+namespace keyturn::integrations {
+
+struct SecretAddress {
+  std::string project;      // Infisical's project id
+  std::string environment;  // slug: "prod"
+  std::string path;         // "/"
+  std::string name;         // "STRIPE_RESTRICTED_KEY"
+};
+
+struct StoredSecret {
+  storage::SharedSecret value;  // null when hidden
+  std::string id;               // the secret's own id: a version number alone can belong to a deleted namesake
+  int version = 0;
+  bool hidden = false;             // the store showed a placeholder: this identity may not read the value
+  bool rotated_by_store = false;   // the store rotates it itself, and refuses our writes
+  bool is_reference = false;       // the raw value refers to another secret ("${...}")
+  std::string request_id;
+};
+
+struct SecretWritten {
+  int version = 0;  // what the store says the write became; verify with a read
+  std::string request_id;
+};
+
+// The store took the change as a request that somebody must approve. Nothing has changed yet.
+struct ApprovalPending {
+  std::string slug;
+};
+
+// Something that copies the store's secrets onward by itself ("secret sync").
+struct SecretSync {
+  std::string id;
+  std::string destination;  // "heroku"
+  std::string app;          // the destination's app, where it says
+  std::string environment;  // slug
+  std::string path;
+  bool automatic = false;
+};
+
+class SecretStore {
+ public:
+  virtual ~SecretStore() = default;
+
+  // The raw value (references and imports not expanded) of `version`, or of the newest without one. With a version, the
+  // answer's own version is checked to be that one.
+  virtual boost::asio::awaitable<StoredSecret> read(SecretAddress address, std::optional<int> version) = 0;
+
+  // Sets the value; `comment` and `rotation` (as metadata) are seen by people and in the store's audit log.
+  // Refuses an empty value.
+  virtual boost::asio::awaitable<std::variant<SecretWritten, ApprovalPending>> write(
+      SecretAddress address, storage::SharedSecret value, std::string comment, std::string rotation) = 0;
+
+  virtual boost::asio::awaitable<std::vector<SecretSync>> syncs(std::string project) = 0;
+};
+
+}  // namespace keyturn::integrations

@@ -1,0 +1,41 @@
+// Slack's Web API: one call, JSON or form as each method takes it.
+// Thread: io only. Failure: ApiError; its `reason` is Slack's error word ("channel_not_found"), which is safe to log.
+// 429 is waited out within `limit` (Retry-After; 30 s where it is missing). There is no idempotency key: a post without
+// an answer is Failure::ambiguous.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "integrations/error.h"
+#include "integrations/net/http_client.h"
+#include "storage/secret.h"
+
+namespace keyturn::slack {
+
+class WebApi {
+ public:
+  // Called after every call: the method, "ok" or the error word or failure name, for the metrics.
+  using Observer = std::function<void(const std::string& method, const std::string& outcome)>;
+
+  // `base` is "https://slack.com/api". `http` must outlive this.
+  WebApi(net::HttpClient& http, std::string base, storage::SharedSecret token, Observer observer);
+
+  // The answer's whole object when it says ok:true. `arguments` is an object; strings, numbers and booleans go as they
+  // are, arrays and objects as JSON strings where the method takes a form.
+  boost::asio::awaitable<nlohmann::json> call(std::string method, nlohmann::json arguments,
+                                              storage::Duration limit = std::chrono::seconds(10));
+
+  // Posts to a response_url. Only the allowed host (hooks.slack.com, or the base's own in a sandbox) is spoken to.
+  boost::asio::awaitable<void> respond(std::string response_url, nlohmann::json message);
+
+ private:
+  net::HttpClient& http_;
+  std::string base_;
+  storage::SharedSecret token_;
+  Observer observer_;
+};
+
+}  // namespace keyturn::slack

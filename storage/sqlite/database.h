@@ -1,0 +1,46 @@
+// The journal in one SQLite file (WAL, synchronous=FULL) behind one writer thread that commits whatever is waiting as
+// one group. The only folder that includes SQLiteCpp.
+// Thread: construct, use and destroy on the io thread. The destructor finishes the commits that wait, then closes.
+// Failure: opening throws DatabaseError (in words for the person who runs the bot): another process holds the file,
+// a schema that is newer than this program, a disk that refuses.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+
+#include "storage/journal.h"
+
+namespace keyturn::storage::sqlite {
+
+class DatabaseError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class Database final : public Journal {
+ public:
+  // `io` is where awaitables resume. Creates the file (mode 0600) when there is none, and takes an exclusive lock on
+  // FILE.lock for as long as it lives, so that two bots never share a journal.
+  Database(boost::asio::any_io_executor io, const std::filesystem::path& file);
+  ~Database() override;
+
+  boost::asio::awaitable<Committed> commit(Batch batch) override;
+  boost::asio::awaitable<std::optional<SealedBox>> box(BoxName name) override;
+  boost::asio::awaitable<std::vector<Entry>> entries() override;
+
+ private:
+  class Writer;
+  std::shared_ptr<Writer> writer_;
+};
+
+// Reads a journal without the lock, while a bot may be running (WAL readers don't disturb the writer). Calls `each`
+// for every entry, oldest first. For `keyturn audit`.
+void read_entries(const std::filesystem::path& file, const std::function<void(const Entry&)>& each);
+
+// Follows the chain from the first entry to the last. Nothing: every hash holds and no number is missing.
+std::optional<ChainFault> verify_chain(const std::filesystem::path& file, std::int64_t& entries_read);
+
+}  // namespace keyturn::storage::sqlite
