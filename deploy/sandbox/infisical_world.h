@@ -1,0 +1,138 @@
+// Infisical as a machine identity sees it: universal auth with its lockout, secrets v4 and v3 raw with
+// versions, and the list of secret syncs. Source: infisical.com/docs/api-reference, and answers recorded from
+// a self-hosted server of 2026. Knobs: {"kind":"approval_policy","on":true,"environment":"prod"}  a write
+// becomes a change request: 200, no secret
+//        {"kind":"hidden_value","on":true}   values read as "<hidden-by-infisical>"
+//        {"kind":"read_only","on":true}      every write is 403
+//        {"kind":"login_refused","on":true}  every login is 401
+//        {"kind":"v3_only","on":true}        an old server: v4 is no route
+//        {"kind":"ignore_version","on":true} an older one still: ?version= is ignored
+//        {"kind":"rotated_secret","name":"STRIPE_RESTRICTED_KEY","environment":"prod","on":true}
+//        {"kind":"expire_tokens"}, {"kind":"revoke_tokens"}   at once, those handed out so far
+//        {"kind":"heroku_sync","app":"raxx-api-prod","environment":"prod","automatic":true}  listed, and runs
+//        3 s late
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "deploy/sandbox/timing.h"
+#include "deploy/sandbox/vendor.h"
+
+namespace keyturn::sandbox {
+
+struct SecretVersion {
+  int version = 1;
+  std::string value;
+  std::string comment;
+  storage::TimePoint at{};
+};
+
+struct InfisicalSecret {
+  std::string id;
+  std::string environment;
+  std::string path = "/";
+  std::string name;
+  std::vector<SecretVersion> versions;  // oldest first; never empty
+  nlohmann::json metadata = nlohmann::json::array();
+  bool deleted = false;  // its versions stay readable, under its old name
+  bool rotated_by_infisical = false;
+
+  const SecretVersion& newest() const { return versions.back(); }
+};
+
+struct SecretSyncSeed {
+  std::string id;
+  std::string app;
+  std::string environment;
+  std::string path = "/";
+  bool automatic = true;
+};
+
+class InfisicalWorld final : public Vendor {
+ public:
+  InfisicalWorld(const storage::Clock& clock, SandboxTiming timing, std::string project);
+
+  struct Identity {
+    std::string name;
+    std::string client_id;
+    std::string client_secret;
+    bool read_only = false;
+    bool member = true;            // of the project
+    std::optional<int> uses_left;  // of the client secret
+    int failures = 0;              // wrong secrets in a row
+    storage::TimePoint last_failure{};
+    storage::TimePoint locked_until{};
+  };
+
+  const std::string& project() const { return project_; }
+  void add_environment(std::string slug);
+  Identity& add_identity(std::string name);  // with a new id and secret
+  const std::deque<Identity>& identities() const { return identities_; }
+
+  // As a person in the web page would: makes the secret, or its next version. Returns the version.
+  int put(const std::string& environment, const std::string& name, std::string value,
+          std::string comment = "");
+  void remove(const std::string& environment, const std::string& name);
+  const InfisicalSecret* find(const std::string& environment, const std::string& name) const;
+  void add_sync(SecretSyncSeed sync) { syncs_.push_back(std::move(sync)); }
+  const std::vector<SecretSyncSeed>& syncs() const { return syncs_; }
+
+  nlohmann::json state() const override;
+  net::Response answer(const net::ServerRequest& request) override;
+
+ protected:
+  bool turn_knob(const nlohmann::json& knob) override;
+  void reset_knobs() override;
+  net::Response fault_answer(int status) override;
+
+ private:
+  struct Token {
+    std::string value;
+    std::string client_id;
+    storage::TimePoint created{};
+    storage::TimePoint expires{};
+    bool revoked = false;
+  };
+  struct Knobs {
+    std::optional<std::string> approval_environment;  // "": every environment
+    bool hidden_value = false;
+    bool read_only = false;
+    bool login_refused = false;
+    bool v3_only = false;
+    bool ignore_version = false;
+  };
+  struct Address;
+  struct Refusal;
+
+  net::Response login(const nlohmann::json& body);
+  net::Response renew(const nlohmann::json& body);
+  net::Response revoke(const nlohmann::json& body);
+  net::Response hand_out(const std::string& client_id, storage::TimePoint creation);
+  std::optional<net::Response> refuse_token(const Token* token, std::string_view prefix) const;
+  net::Response secrets(const net::ServerRequest& request, const Identity& identity, const std::string& name,
+                        bool v3);
+  net::Response list_secrets(const Address& address, bool hidden) const;
+  net::Response read_secret(const net::ServerRequest& request, const Address& address, bool hidden) const;
+  net::Response write_secret(const net::ServerRequest& request, const Identity& identity,
+                             const nlohmann::json& body, const Address& address);
+  std::optional<net::Response> refuse_address(const Address& address, const Identity& identity) const;
+  InfisicalSecret* live(const std::string& environment, const std::string& path, const std::string& name);
+  Token* token(const std::string& value);
+  Identity* identity(const std::string& client_id);
+
+  SandboxTiming timing_;
+  std::string project_;
+  std::vector<std::string> environments_;
+  std::deque<Identity> identities_;
+  std::deque<Token> tokens_;
+  std::deque<InfisicalSecret> secrets_;
+  std::vector<SecretSyncSeed> syncs_;
+  nlohmann::json approvals_ = nlohmann::json::array();
+  Knobs knobs_;
+};
+
+}  // namespace keyturn::sandbox
