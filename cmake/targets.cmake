@@ -26,10 +26,15 @@ target_precompile_headers(keyturn_headers PRIVATE
   <boost/asio/use_awaitable.hpp> <nlohmann/json.hpp> <spdlog/fmt/fmt.h>
   <chrono> <functional> <map> <memory> <optional> <string> <string_view> <variant> <vector>)
 
-# keyturn_library(NAME FOLDER [EXCLUDE FILE...] LINKS ...): every .cpp below FOLDER is the library NAME.
+# keyturn_library(NAME FOLDER [ALSO GLOB] [EXCLUDE FILE...] LINKS ...): every .cpp below FOLDER is the library NAME,
+# with the files that match GLOB (which doesn't look into subfolders).
 function(keyturn_library name folder)
-  cmake_parse_arguments(arg "" "" "EXCLUDE;LINKS" ${ARGN})
+  cmake_parse_arguments(arg "" "ALSO" "EXCLUDE;LINKS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  if(arg_ALSO)
+    file(GLOB also CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${arg_ALSO})
+    list(APPEND sources ${also})
+  endif()
   foreach(file ${arg_EXCLUDE})
     list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/${file})
   endforeach()
