@@ -1,11 +1,15 @@
-// The settings: one TOML file, read once at the start. A wrong file is refused with file, line, column, what was
-// expected and an example. Secrets never stand in it: see secrets().
+// The settings: one TOML file, read once at the start. A wrong file is refused with file, line, column, what
+// was expected and an example, and so is every other mistake in it. Secrets never stand in it: see
+// read_secrets. deploy/keyturn.example.toml says what each key means.
 #pragma once
 
 #include <cstdint>
 #include <expected>
 #include <filesystem>
+#include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands/target.h"
@@ -16,9 +20,9 @@ namespace keyturn::bot {
 
 struct SlackSettings {
   std::string api = "https://slack.com/api";
-  std::string team;     // "T..."
-  std::string app;      // "A..."
-  std::string channel;  // "C...": where the team is told
+  std::string team;                      // "T..."
+  std::string app;                       // "A..."
+  std::string channel;                   // "C...": where the team is told
   std::vector<std::string> superadmins;  // user ids
   std::string superadmin_group;          // user group id "S..."; both may be set, one must be
 };
@@ -26,9 +30,13 @@ struct SlackSettings {
 struct FormSettings {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8443;
-  std::string public_url;  // "https://keyturn.example.com": what operators' browsers can reach
-  std::string certificate_file;
+  std::string
+      public_url;  // "https://keyturn.example.com": what operators' browsers reach; no slash at its end
+  std::string certificate_file;  // both, or none
   std::string private_key_file;
+  bool behind_proxy = false;  // a proxy on this machine ends the TLS and names the client in X-Forwarded-For
+
+  bool own_tls() const { return !certificate_file.empty(); }
 };
 
 struct MetricsSettings {
@@ -43,8 +51,8 @@ struct Config {
   std::filesystem::path journal;         // the SQLite file
   std::filesystem::path secrets_folder;  // may be empty: systemd credentials or environment then
   std::string log_level = "info";
-  bool allow_plain_loopback = false;     // http and ws towards loopback: sandboxes only
-  std::string certificate_authorities;   // PEM file; empty: the system's
+  bool allow_plain_loopback = false;    // http and ws towards loopback: sandboxes only
+  std::string certificate_authorities;  // PEM file; empty: the system's
   std::string stripe_api = "https://api.stripe.com";
   std::string infisical_api = "https://us.infisical.com/api";
   std::string infisical_client_id;
@@ -53,15 +61,19 @@ struct Config {
 };
 
 struct ConfigError {
-  std::string text;  // "keyturn.toml:12:9: ...; expected ...; for example: watch = \"5m\"": one error a line
+  std::string
+      text;  // "keyturn.toml:12:9: ...; expected ...; for example: watch = \"5m\"": one problem a line
 };
 
 std::expected<Config, ConfigError> read_config(const std::filesystem::path& file);
 std::expected<Config, ConfigError> parse_config(std::string_view toml, const std::string& file_name);
 
-// What the settings don't hold. Each comes from the environment (KEYTURN_SLACK_APP_TOKEN, ...; removed from it once
-// read), else from a systemd credential ($CREDENTIALS_DIRECTORY/slack-app-token), else from secrets_folder/slack-app-token
-// (which only its owner may read).
+// Every key that the settings know, "target.infisical.path": so that a test can hold the example file to it.
+std::set<std::string> config_keys();
+
+// What the settings don't hold. Each comes from the environment (KEYTURN_SLACK_APP_TOKEN, ...; removed from
+// it once read), else from a systemd credential ($CREDENTIALS_DIRECTORY/slack-app-token), else from
+// secrets_folder/slack-app-token (which only its owner may read).
 struct Secrets {
   storage::SharedSecret slack_app_token;
   storage::SharedSecret slack_bot_token;

@@ -1,5 +1,5 @@
-// /healthz (the process turns), /readyz (Slack is connected and the journal is writable) and /metrics, on a port of
-// their own that stays inside.
+// /healthz (the process turns), /readyz (Slack is connected and the journal is writable) and /metrics, on a
+// port of their own that stays inside.
 #pragma once
 
 #include <functional>
