@@ -388,7 +388,7 @@ Config read_all(const toml::table& document, Problems& problems, std::set<std::s
 
 // Anywhere in the file, comments and broken lines included.
 void refuse_credentials(std::string_view toml, Problems& problems) {
-  for (const StrayCredential& found : find_credentials(toml)) {
+  for (const StrayCredential& found : stray_credentials(toml)) {
     const std::string_view before = toml.substr(0, found.offset);
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     const auto line_start = before.rfind('\n') + 1;  // npos + 1 is 0

@@ -67,9 +67,11 @@ bool set_level(std::string_view name) {
 
 std::string line(storage::TimePoint at, Level level, std::string_view event,
                  std::initializer_list<Field> fields) {
-  Json json = {
-      {"time", storage::to_iso8601(at)}, {"level", name_of(level)}, {"event", integrations::redact(event)}};
-  for (const auto& [name, value] : fields) json.emplace(std::string(name), integrations::redact(value));
+  Json json = {{"time", storage::to_iso8601(at)},
+               {"level", name_of(level)},
+               {"event", integrations::redact_credentials(event)}};
+  for (const auto& [name, value] : fields)
+    json.emplace(std::string(name), integrations::redact_credentials(value));
   // What isn't UTF-8 is replaced: a stranger's bytes must not cost us the line.
   return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }

@@ -3,61 +3,49 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <limits>
 #include <numeric>
+
+#include "integrations/credentials.h"
 
 namespace keyturn::bot {
 
 namespace {
 
-constexpr std::string_view kTokenCharacters =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-// Shorter ones are prose ("xoxb-..."), longer ones are the real thing.
-constexpr std::size_t kShortestCredential = 10;
+using integrations::Credential;
 
-struct CredentialShape {
-  std::string_view prefix;
-  std::string_view what;
-  std::string_view where;
-};
-
-constexpr std::string_view kStripeKeysBelong =
-    "Stripe keys stand in no file of Keyturn: it reads the current one from Infisical, and the new one comes "
-    "through "
-    "the form";
-constexpr std::array kCredentialShapes = {
-    CredentialShape{"xapp-", "a Slack app-level token", "put it in secrets_folder/slack-app-token"},
-    CredentialShape{"xoxb-", "a Slack bot token", "put it in secrets_folder/slack-bot-token"},
-    CredentialShape{"xoxp-", "a Slack user token", "Keyturn needs none"},
-    CredentialShape{"HRKU-", "a Heroku token", "put it in secrets_folder/heroku-token"},
-    CredentialShape{"rk_live_", "a Stripe restricted key", kStripeKeysBelong},
-    CredentialShape{"rk_test_", "a Stripe restricted key", kStripeKeysBelong},
-    CredentialShape{"sk_live_", "a Stripe secret key", kStripeKeysBelong},
-    CredentialShape{"sk_test_", "a Stripe secret key", kStripeKeysBelong},
-    CredentialShape{"sk_org_", "a Stripe organization key", kStripeKeysBelong},
-};
+// What it is and where it belongs. `text` is the credential.
+StrayCredential described(Credential kind, std::string_view text, std::size_t offset) {
+  static constexpr std::string_view kStripeKeysBelong =
+      "Stripe keys stand in no file of Keyturn: the current one is read from Infisical, the new one comes "
+      "through the form";
+  switch (kind) {
+    case Credential::slack_token:
+      if (text.starts_with("xapp-"))
+        return {offset, "a Slack app-level token", "put it in secrets_folder/slack-app-token"};
+      return {offset, "a Slack token",
+              "put a bot token in secrets_folder/slack-bot-token; others are not needed"};
+    case Credential::heroku_token:
+      return {offset, "a Heroku token", "put it in secrets_folder/heroku-token"};
+    case Credential::stripe_restricted_key:
+      return {offset, "a Stripe restricted key", kStripeKeysBelong};
+    case Credential::stripe_secret_key:
+      return {offset, "a Stripe secret key", kStripeKeysBelong};
+    case Credential::stripe_other:
+      return {offset, "a Stripe credential", kStripeKeysBelong};
+  }
+  return {offset, "a credential", "see secrets_folder"};
+}
 
 constexpr std::size_t kLongestQuote = 60;
-
-bool starts_a_word(std::string_view text, std::size_t offset) {
-  return offset == 0 || kTokenCharacters.find(text[offset - 1]) == std::string_view::npos;
-}
-
-std::string mask(std::string_view text) {
-  std::string masked(text);
-  auto found = find_credentials(text);
-  for (auto it = found.rbegin(); it != found.rend(); ++it) masked.replace(it->offset, it->size, "[redacted]");
-  return masked;
-}
 
 // As it should be seen in a message: quoted, on one line, not longer than useful.
 std::string quoted(std::string text) {
   std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   if (text.size() > kLongestQuote) {
     // Masked before it is cut, because a cut credential may be too short to be recognised.
-    text = mask(text).substr(0, kLongestQuote) + "...";
+    text = integrations::redact_credentials(text).substr(0, kLongestQuote) + "...";
   }
   return '"' + text + '"';
 }
@@ -124,19 +112,14 @@ std::optional<storage::Duration> parse_duration(std::string_view text) {
   return storage::Duration(count * unit->second);
 }
 
-std::vector<StrayCredential> find_credentials(std::string_view text) {
+std::vector<StrayCredential> stray_credentials(std::string_view text) {
   std::vector<StrayCredential> found;
-  for (const CredentialShape& shape : kCredentialShapes) {
-    for (std::size_t at = text.find(shape.prefix); at != std::string_view::npos;) {
-      std::size_t end = text.find_first_not_of(kTokenCharacters, at);
-      if (end == std::string_view::npos) end = text.size();
-      if (starts_a_word(text, at) && end - at >= shape.prefix.size() + kShortestCredential) {
-        found.push_back({.offset = at, .size = end - at, .what = shape.what, .where = shape.where});
-      }
-      at = text.find(shape.prefix, end);
-    }
+  std::size_t from = 0;
+  while (const auto credential = integrations::find_credential(text, from)) {
+    const auto [kind, begin, end] = *credential;
+    found.push_back(described(kind, text.substr(begin, end - begin), begin));
+    from = end;
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
   return found;
 }
 
@@ -155,7 +138,8 @@ std::string nearest_key(std::string_view typed, const std::set<std::string>& kno
 
 void Problems::add(toml::source_position where, const std::string& message) {
   lines_.emplace(std::pair(where.line, where.column),
-                 fmt::format("{}:{}:{}: {}", file_name_, where.line, where.column, mask(message)));
+                 fmt::format("{}:{}:{}: {}", file_name_, where.line, where.column,
+                             integrations::redact_credentials(message)));
 }
 
 std::string Problems::text() const {

@@ -29,14 +29,13 @@ struct Rule {
 // "90d", "24h", "5m", "10s", "250ms"; nothing for any other text, or for what 64 bits can't hold.
 std::optional<storage::Duration> parse_duration(std::string_view text);
 
-// A credential that somebody wrote where none may stand.
+// A credential that stands where none may.
 struct StrayCredential {
   std::size_t offset = 0;
-  std::size_t size = 0;
   std::string_view what;   // "a Slack bot token"
   std::string_view where;  // where it belongs
 };
-std::vector<StrayCredential> find_credentials(std::string_view text);
+std::vector<StrayCredential> stray_credentials(std::string_view text);
 
 // The known key that `typed` was probably meant to be; empty when none is near.
 std::string nearest_key(std::string_view typed, const std::set<std::string>& known);
