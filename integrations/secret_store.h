@@ -47,6 +47,7 @@ struct SecretSync {
   std::string environment;  // slug
   std::string path;
   bool automatic = false;
+  bool recursive = false;  // the folders below `path` too
 };
 
 class SecretStore {

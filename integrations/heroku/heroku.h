@@ -1,10 +1,11 @@
 // Heroku as a Consumer: Platform API v3 (config vars, releases, dynos, log sessions).
-// Source: devcenter.heroku.com/articles/platform-api-reference. Every status and shape is checked; a 206 is as good as a
-// 200 for lists. The log session's URL is a capability and never logged.
+// Source: devcenter.heroku.com/articles/platform-api-reference. Every status and shape is checked; a 206 is
+// as good as a 200 for lists. The log session's URL is a capability and never logged.
 #pragma once
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "integrations/consumer.h"
 #include "integrations/error.h"
@@ -23,9 +24,12 @@ class Heroku final : public integrations::Consumer {
                                                  storage::SharedSecret value) override;
   boost::asio::awaitable<std::vector<integrations::Release>> releases(std::string app, int count) override;
   boost::asio::awaitable<std::vector<integrations::Dyno>> dynos(std::string app) override;
-  boost::asio::awaitable<std::unique_ptr<integrations::LogStream>> follow_log(std::string app, int lines) override;
+  boost::asio::awaitable<std::unique_ptr<integrations::LogStream>> follow_log(std::string app,
+                                                                              int lines) override;
 
  private:
+  std::string app_url(const std::string& app, std::string_view rest) const;
+
   net::HttpClient& http_;
   std::string base_;
   storage::SharedSecret token_;

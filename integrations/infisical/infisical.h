@@ -1,6 +1,7 @@
-// Infisical as a SecretStore: universal auth, secrets v4 (v3 raw on servers that have no v4), one secret at a time.
-// A refused login is never repeated (three wrong ones lock the identity for five minutes); an expired token is replaced
-// once and the call repeated once. 429, 5xx and unreachable reads are for the caller to repeat.
+// Infisical as a SecretStore: universal auth, secrets v4 (v3 raw on servers that have no v4), one secret at a
+// time. A refused login is never repeated (three wrong ones lock the identity for five minutes); an expired
+// token is replaced once and the call repeated once. 429, 5xx and unreachable reads are for the caller to
+// repeat.
 #pragma once
 
 #include <functional>

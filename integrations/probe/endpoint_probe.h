@@ -9,8 +9,8 @@
 
 namespace keyturn::probe {
 
-// Pure: the verdict on one answer. A redirect or HTML is never health; 200 with an error inside isn't either when the
-// expectation names a value.
+// Pure: the verdict on one answer. A redirect or HTML is never health; 200 with an error inside isn't either
+// when the expectation names a value.
 integrations::HealthReport read_answer(const integrations::HealthExpectation& expectation, int status,
                                        const std::string& body);
 
@@ -18,7 +18,8 @@ class EndpointProbe final : public integrations::HealthCheck {
  public:
   using Observer = std::function<void(const std::string& operation, const std::string& outcome)>;
   EndpointProbe(net::HttpClient& http, const storage::Clock& clock, Observer observer);
-  boost::asio::awaitable<integrations::HealthReport> check(integrations::HealthExpectation expectation) override;
+  boost::asio::awaitable<integrations::HealthReport> check(
+      integrations::HealthExpectation expectation) override;
 
  private:
   net::HttpClient& http_;

@@ -1,6 +1,6 @@
 // Stripe as a Provider: asks with a key, reads the answer by status and shape.
-// Source: docs.stripe.com/keys, docs.stripe.com/error-codes. 200 is only "granted" with the expected object in it;
-// 403 is life; only 401 with code api_key_expired is death.
+// Source: docs.stripe.com/keys, docs.stripe.com/error-codes. 200 is only "granted" with the expected object
+// in it; 403 is life; only 401 with code api_key_expired is death.
 #pragma once
 
 #include <functional>
