@@ -3,7 +3,7 @@
 // seconds. Both write to the app's Heroku log, as a real app and its router do. Thread: io only. Stripe is
 // called over HTTP, at the address given by connect(). Knobs: {"kind":"broken","on":true}       500 whatever
 // Stripe says (a bug that is not the key's)
-//        {"kind":"swallow","on":true}      200 with an error inside
+//        {"kind":"swallow","on":true}      when Stripe refuses: 200 with an error inside
 //        {"kind":"job_silent","on":true}   the background job stops
 #pragma once
 
@@ -49,8 +49,8 @@ class BillingWorld final : public Vendor {
   bool turn_knob(const nlohmann::json& knob) override;
   void reset_knobs() override;
   net::Response fault_answer(int status) override;
-  boost::asio::awaitable<int> serve(std::shared_ptr<const net::ServerRequest> request,
-                                    net::Exchange& exchange) override;
+  boost::asio::awaitable<void> serve(std::shared_ptr<const net::ServerRequest> request,
+                                     net::Exchange& exchange) override;
 
  private:
   struct Knobs {

@@ -44,9 +44,10 @@ struct HerokuRelease {
   ConfigVars config;  // as it was from this release on
   storage::TimePoint created{};
   storage::TimePoint updated{};
+  bool doomed = false;  // will fail when it is settled
 };
 
-enum class DynoState { down, starting, up, crashed };
+enum class DynoState { starting, up, crashed };
 
 struct HerokuDyno {
   std::string id;
@@ -55,13 +56,15 @@ struct HerokuDyno {
   std::string command;
   DynoState state = DynoState::up;
   int release = 1;
-  storage::TimePoint since{};  // in this state
-  ConfigVars config;           // what its process was started with
+  storage::TimePoint since{};                     // in this state
+  std::optional<storage::TimePoint> restart_due;  // waits for its turn since then
+  ConfigVars config;                              // what its process was started with
 };
 
 struct LogEntry {
   std::uint64_t number = 0;
-  std::string line;  // "2026-11-23T09:43:35.300000+00:00 app[web.1]: text"
+  std::string source;  // "app[web.1]"
+  std::string line;    // "2026-11-23T09:43:35.300000+00:00 app[web.1]: text"
 };
 
 struct HerokuApp {
@@ -76,7 +79,6 @@ struct HerokuApp {
   std::vector<HerokuDyno> dynos;
   std::deque<LogEntry> log;  // the newest 1500
   std::uint64_t logged = 0;
-  std::optional<storage::TimePoint> restarting;  // a restart without a new release began here
 };
 
 class HerokuWorld final : public Vendor {
@@ -93,7 +95,13 @@ class HerokuWorld final : public Vendor {
   // app.
   bool set_config(const std::string& app, const std::string& name, std::optional<std::string> value,
                   const std::string& user);
+  // As set_config, several in one release (an Infisical sync does that).
+  bool set_configs(const std::string& app, const std::map<std::string, std::optional<std::string>>& changes,
+                   const std::string& user);
   void restart(const std::string& app);
+
+  // Where log sessions' URLs point; by default where the request for the session went, over plain HTTP.
+  void serve_logs_at(std::string base) { log_base_ = std::move(base); }
 
   // Moves releases and dynos on to the present.
   void advance();
@@ -111,8 +119,8 @@ class HerokuWorld final : public Vendor {
   bool turn_knob(const nlohmann::json& knob) override;
   void reset_knobs() override;
   net::Response fault_answer(int status) override;
-  boost::asio::awaitable<int> serve(std::shared_ptr<const net::ServerRequest> request,
-                                    net::Exchange& exchange) override;
+  boost::asio::awaitable<void> serve(std::shared_ptr<const net::ServerRequest> request,
+                                     net::Exchange& exchange) override;
 
  private:
   struct LogSession {
@@ -139,31 +147,38 @@ class HerokuWorld final : public Vendor {
 
   HerokuApp* lookup(const std::string& name_or_id);
   HerokuRelease& release(HerokuApp& app, std::string description, const std::string& user);
-  void settle(HerokuApp& app, HerokuRelease& pending);
+  void settle(HerokuApp& app, HerokuRelease& pending, storage::TimePoint at);
   void move_dynos(HerokuApp& app);
-  bool move_dyno(HerokuApp& app, HerokuDyno& dyno, const HerokuRelease& target);
-  void change(HerokuApp& app, HerokuDyno& dyno, DynoState state);
+  // True once it runs `target` (or crashed on it). `from`: when the dyno before it was done.
+  bool move_dyno(HerokuApp& app, HerokuDyno& dyno, const HerokuRelease& target, storage::TimePoint from);
+  void change(HerokuApp& app, HerokuDyno& dyno, DynoState state, storage::TimePoint at);
+  void log_at(HerokuApp& app, storage::TimePoint at, const std::string& source, const std::string& text);
   std::optional<net::Response> refuse_caller(const net::ServerRequest& request);
-  net::Response account(const net::ServerRequest& request, const std::vector<std::string>& parts);
+  net::Response route(const net::ServerRequest& request);
+  net::Response account(const std::string& path) const;
   net::Response app_answer(const net::ServerRequest& request, HerokuApp& app,
-                           const std::vector<std::string>& parts);
+                           const std::vector<std::string>& rest);
   net::Response config_vars(const net::ServerRequest& request, HerokuApp& app);
   net::Response change_config(const net::ServerRequest& request, HerokuApp& app);
   net::Response releases(const net::ServerRequest& request, HerokuApp& app,
-                         const std::vector<std::string>& parts);
+                         const std::vector<std::string>& rest);
+  net::Response list_releases(const net::ServerRequest& request, const HerokuApp& app) const;
   net::Response roll_back(const net::ServerRequest& request, HerokuApp& app);
   net::Response dynos(const net::ServerRequest& request, HerokuApp& app);
   net::Response open_log(const net::ServerRequest& request, HerokuApp& app);
-  net::Response finish(const net::ServerRequest& request, net::Response response);
+  void finish(const net::ServerRequest& request, net::Response& response) const;
   LogSession* usable_session(const std::string& id);
-  boost::asio::awaitable<int> stream_log(std::shared_ptr<const net::ServerRequest> request,
-                                         net::Exchange& exchange);
+  boost::asio::awaitable<void> stream_log(std::shared_ptr<const net::ServerRequest> request,
+                                          net::Exchange& exchange);
+  // The lines after number `after` (which moves on), framed as asked for.
   std::string log_batch(const HerokuApp& app, const LogSession& session, std::uint64_t& after,
-                        bool sse) const;
+                        bool events) const;
+  std::uint64_t first_shown(const HerokuApp& app, const LogSession& session) const;
 
   SandboxTiming timing_;
   std::string token_;
   std::string email_;
+  std::string log_base_;
   std::deque<HerokuApp> apps_;
   std::deque<LogSession> sessions_;
   std::map<std::string, std::size_t> turns_;  // whose turn it is to serve, per app and type

@@ -9,6 +9,7 @@
 //        {"kind":"ignore_version","on":true} an older one still: ?version= is ignored
 //        {"kind":"rotated_secret","name":"STRIPE_RESTRICTED_KEY","environment":"prod","on":true}
 //        {"kind":"expire_tokens"}, {"kind":"revoke_tokens"}   at once, those handed out so far
+//        {"kind":"foreign_write","name":N,"environment":E,"value":"..."}   somebody else writes now
 //        {"kind":"heroku_sync","app":"raxx-api-prod","environment":"prod","automatic":true}  listed, and runs
 //        3 s late
 #pragma once
@@ -105,22 +106,38 @@ class InfisicalWorld final : public Vendor {
     bool v3_only = false;
     bool ignore_version = false;
   };
-  struct Address;
-  struct Refusal;
+  struct Address {
+    std::string project, environment, path = "/", name;
+  };
+  using MaybeResponse = std::optional<net::Response>;
 
+  net::Response authenticate(const net::ServerRequest& request);
   net::Response login(const nlohmann::json& body);
   net::Response renew(const nlohmann::json& body);
   net::Response revoke(const nlohmann::json& body);
   net::Response hand_out(const std::string& client_id, storage::TimePoint creation);
-  std::optional<net::Response> refuse_token(const Token* token, std::string_view prefix) const;
+  // `purpose` is how the refusal begins: "Failed to authorize", "Cannot renew".
+  MaybeResponse refuse_token(const Token* token, std::string_view purpose) const;
+  bool right_secret(Identity& identity, const std::string& secret);
+
   net::Response secrets(const net::ServerRequest& request, const Identity& identity, const std::string& name,
                         bool v3);
   net::Response list_secrets(const Address& address, bool hidden) const;
-  net::Response read_secret(const net::ServerRequest& request, const Address& address, bool hidden) const;
-  net::Response write_secret(const net::ServerRequest& request, const Identity& identity,
-                             const nlohmann::json& body, const Address& address);
-  std::optional<net::Response> refuse_address(const Address& address, const Identity& identity) const;
+  net::Response read_secret(const net::ServerRequest& request, const Address& address, bool hidden,
+                            bool expand) const;
+  net::Response write_secret(const std::string& method, const nlohmann::json& body, const Address& address);
+  net::Response update(InfisicalSecret& secret, const nlohmann::json& body);
+  MaybeResponse refuse_address(const Address& address, const Identity& identity) const;
+  MaybeResponse refuse_write(const Address& address, const Identity& identity);
+  net::Response list_syncs(const Identity& identity, const std::string& project) const;
+  nlohmann::json read_body(const InfisicalSecret& secret, bool hidden, bool expand) const;
+  nlohmann::json version_body(const InfisicalSecret& secret, const SecretVersion& version, bool hidden) const;
+  std::string expanded(const InfisicalSecret& secret, const std::string& value) const;
+
+  InfisicalSecret& add_secret(const Address& address, std::string value, std::string comment);
   InfisicalSecret* live(const std::string& environment, const std::string& path, const std::string& name);
+  const InfisicalSecret* live(const std::string& environment, const std::string& path,
+                              const std::string& name) const;
   Token* token(const std::string& value);
   Identity* identity(const std::string& client_id);
 

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "deploy/sandbox/stripe_endpoints.h"
 #include "deploy/sandbox/timing.h"
 #include "deploy/sandbox/vendor.h"
 
@@ -88,7 +89,6 @@ class StripeWorld final : public Vendor {
     bool expired_request_id = false;
     storage::Duration expiry_lag{0};
   };
-  struct Endpoint;
   struct Object {
     std::string account;
     bool live = false;
@@ -100,12 +100,14 @@ class StripeWorld final : public Vendor {
   StripeKey& existing(const std::string& id_or_name);
   bool dead(const StripeKey& key) const;
   net::Response refuse_key(const std::string& presented, const StripeKey* key) const;
-  net::Response denied(const StripeKey& key, const Endpoint& endpoint,
+  net::Response authorised(const net::ServerRequest& request, const StripeKey& key);
+  net::Response denied(const StripeKey& key, const StripeEndpoint& endpoint,
                        const std::vector<std::string>& wanted) const;
-  net::Response serve_endpoint(const net::ServerRequest& request, const StripeKey& key,
-                               const Endpoint& endpoint, const std::string& id);
-  net::Response list(const net::ServerRequest& request, const StripeKey& key, const Endpoint& endpoint) const;
-  net::Response one(const StripeKey& key, const Endpoint& endpoint, const std::string& id) const;
+  net::Response whole(const net::ServerRequest& request, const StripeKey& key,
+                      const StripeEndpoint& endpoint) const;
+  net::Response list(const net::ServerRequest& request, const StripeKey& key,
+                     const StripeEndpoint& endpoint) const;
+  net::Response one(const StripeKey& key, const StripeEndpoint& endpoint, const std::string& id) const;
 
   std::deque<StripeKey> keys_;
   std::vector<Object> objects_;

@@ -17,7 +17,7 @@ struct SandboxTiming {
   storage::Duration lockout = std::chrono::minutes(5);
   storage::Duration lockout_counter_reset = std::chrono::seconds(30);
 
-  // Heroku: a release is pending this long; then each dyno in turn is down, then starting, then up.
+  // Heroku: a release is pending this long; then each dyno in turn is stopped, starting, and up.
   storage::Duration release_pending = std::chrono::milliseconds(300);
   storage::Duration dyno_stops = std::chrono::milliseconds(100);
   storage::Duration dyno_starts = std::chrono::milliseconds(1000);

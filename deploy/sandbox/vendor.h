@@ -20,7 +20,7 @@ struct SeenRequest {
   std::uint64_t number = 0;  // 1, 2, 3... per vendor
   std::string method;
   std::string path;
-  int status = 0;  // 0: no answer (yet, or because of a fault)
+  int status = 0;  // of what was done, even if a fault lost the answer; 0: nothing (yet)
   storage::TimePoint at{};
 };
 
@@ -56,9 +56,9 @@ class Vendor {
   virtual void reset_knobs() = 0;
   // The vendor's own body and headers for a fault's status.
   virtual net::Response fault_answer(int status) = 0;
-  // Most answers are one response; streams override this. Returns the status that went out.
-  virtual boost::asio::awaitable<int> serve(std::shared_ptr<const net::ServerRequest> request,
-                                            net::Exchange& exchange);
+  // Most answers are one response; streams override this.
+  virtual boost::asio::awaitable<void> serve(std::shared_ptr<const net::ServerRequest> request,
+                                             net::Exchange& exchange);
 
   storage::TimePoint now() const { return clock_.now(); }
 
@@ -68,7 +68,9 @@ class Vendor {
  private:
   boost::asio::awaitable<void> handle(std::shared_ptr<const net::ServerRequest> request,
                                       net::Exchange& exchange);
-  SeenRequest& remember(const net::ServerRequest& request);
+  // Answers the row's number: rows move while a slow answer is under way.
+  std::uint64_t remember(const net::ServerRequest& request);
+  void note_status(std::uint64_t number, int status);
 
   std::deque<SeenRequest> requests_;
   std::uint64_t seen_ = 0;

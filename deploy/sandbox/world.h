@@ -67,7 +67,7 @@ struct World {
       sync_seen_;  // newest version, and when it was first seen
 };
 
-// Fills an empty world: keys, objects, secrets with history, apps (seed.cpp).
+// Fills an empty world: keys, objects, secrets with history, apps (seed.cpp). The constructor calls it.
 void seed(World& world);
 
 }  // namespace keyturn::sandbox
