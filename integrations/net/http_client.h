@@ -1,6 +1,9 @@
 // HTTP/1.1 over TCP or TLS, with kept connections, for every outside system.
-// Thread: io only. TLS: certificates and host names are always checked, TLS 1.2 or newer; plain http only to loopback,
-// and only when the settings allowed it. Redirects are never followed. Nothing of a request or response is logged here.
+// Thread: io only. TLS: certificates and host names are always checked, TLS 1.2 or newer; plain http only to
+// loopback, and only when the settings allowed it. Redirects are never followed. Nothing of a request or
+// response is logged here. A call that is cancelled from outside closes its connection and throws
+// boost::system::system_error (operation_aborted), like every other await; everything else that fails is a
+// NetError.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -15,11 +18,12 @@
 
 namespace keyturn::net {
 
-// No whole answer came. `sent` says whether the request may have reached the other side: false means that nothing
-// happened there; true means that it may have.
+// No whole answer came. `sent` says whether the request may have reached the other side: false means that
+// nothing happened there; true means that it may have.
 class NetError : public std::runtime_error {
  public:
-  NetError(std::string what, bool request_was_sent) : std::runtime_error(std::move(what)), sent(request_was_sent) {}
+  NetError(std::string what, bool request_was_sent)
+      : std::runtime_error(std::move(what)), sent(request_was_sent) {}
   const bool sent;
 };
 
@@ -48,7 +52,8 @@ class HttpClient {
   ~HttpClient();
 
   // Sends one request and reads the whole answer within `limit` (connecting included). Throws NetError.
-  // A kept connection that turns out to be closed before any byte of the answer is replaced once, for GET only.
+  // A kept connection that turns out to be closed before any byte of the answer is replaced once, for GET and
+  // HEAD.
   boost::asio::awaitable<Response> send(Request request, storage::Duration limit);
 
   // As send, but hands over the body as it comes. `limit` is for the headers.

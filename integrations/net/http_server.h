@@ -1,12 +1,14 @@
 // A small HTTP/1.1 server for the one-time form, /healthz and /metrics, and for the sandbox's emulators.
-// Thread: io only. A handler runs once per request, as a coroutine. A slow or silent client costs one connection with
-// a deadline: headers within 10 s, body within 20 s, idle connections closed after 60 s; above `connections` new ones
-// are refused with 503.
+// Thread: io only. A handler runs once per request, as a coroutine. A slow or silent client costs one
+// connection with a deadline (see ServerOptions); above `connections` new ones are refused: with 503, or
+// closed where that would take a TLS handshake. Broken, too large or too slow requests are answered 400, 413,
+// 431 or 408 without the handler.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,9 +21,9 @@ namespace keyturn::net {
 
 struct ServerRequest {
   std::string method;
-  std::string path;   // "/form", decoded
-  std::string target; // as sent: path and query
-  std::map<std::string, std::string> query;
+  std::string path;                          // "/form", decoded
+  std::string target;                        // as sent: path and query
+  std::map<std::string, std::string> query;  // decoded; of a name that comes twice, the first
   Headers headers;
   std::string body;  // wiped when the request dies
   std::string peer;  // the TCP peer's address, without port
@@ -30,15 +32,19 @@ struct ServerRequest {
   std::string header(std::string_view name) const { return find_header(headers, name).value_or(""); }
 };
 
-// How a handler answers: exactly one of respond, stream or accept_websocket.
+// How a handler answers: exactly one of respond, stream or accept_websocket (a second one throws
+// std::logic_error). A handler that ends without any of them is answered for with 500; one that leaves a
+// stream unfinished tears it.
 class Exchange {
  public:
   virtual ~Exchange() = default;
+  // Throws NetError when the client is gone.
   virtual boost::asio::awaitable<void> respond(Response response) = 0;
 
   // Starts a chunked response; then write() for each piece, and finish() (or abort() for a torn stream).
   virtual boost::asio::awaitable<void> stream(int status, Headers headers) = 0;
-  virtual boost::asio::awaitable<void> write(std::string chunk) = 0;  // throws NetError when the client is gone
+  virtual boost::asio::awaitable<void> write(
+      std::string chunk) = 0;  // throws NetError when the client is gone
   virtual boost::asio::awaitable<void> finish() = 0;
 
   virtual bool wants_websocket() const = 0;
@@ -52,12 +58,19 @@ using Handler = std::function<boost::asio::awaitable<void>(std::shared_ptr<const
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;  // 0: the system chooses
+  std::uint16_t port = 0;        // 0: the system chooses
   std::string certificate_file;  // both set: TLS 1.2 or newer; reloaded when the files change
   std::string private_key_file;
   std::size_t header_limit = 16UL * 1024;
   std::size_t body_limit = 64UL * 1024;
   std::size_t connections = 4096;
+  storage::Duration header_time =
+      std::chrono::seconds(10);  // from a request's first byte; the TLS handshake too
+  storage::Duration body_time = std::chrono::seconds(20);
+  storage::Duration idle_time = std::chrono::seconds(60);   // between requests
+  storage::Duration write_time = std::chrono::seconds(30);  // for a client to take what one call writes
+  // Told about a handler that threw (the client sees a bare 500). May be empty.
+  std::function<void(const std::string& path, std::exception_ptr failure)> report;
 };
 
 class HttpServer {
@@ -67,10 +80,14 @@ class HttpServer {
   ~HttpServer();
   std::uint16_t port() const;
   bool secure() const;
-  // Accepts until stop(). Spawn it once.
+  // Accepts until stop(), then returns once every connection has ended, those taken by WebSocket handlers
+  // included. Cancelling it ends all of them at once. Spawn it once; the handler's objects must live until it
+  // has returned.
   boost::asio::awaitable<void> run();
-  // Stops accepting and closes idle connections; requests in work get to finish.
+  // The first step of a shutdown: stops accepting and closes idle connections; requests in work get to
+  // finish. The second is to cancel run().
   void stop();
+  std::size_t connections() const;
 
  private:
   class Listener;

@@ -1,7 +1,7 @@
-// One WebSocket (RFC 6455), either side, behind plain awaitables. Text messages only; each is sent as one unfragmented
-// frame (Slack drops fragmented ones). Answers pings while a read is outstanding, sends its own after 10 s of silence,
-// and gives up after 30 s without any inbound byte.
-// Thread: io only. One reader and one writer at a time.
+// One WebSocket (RFC 6455), either side, behind plain awaitables. Text messages only; each is sent as one
+// unfragmented frame (Slack drops fragmented ones). Answers pings while a read is outstanding; after half of
+// `idle_limit` without any inbound byte it sends its own ping, and after the other half it gives up. Thread:
+// io only. One reader and one writer at a time.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -21,12 +21,14 @@ class WebSocket {
   virtual ~WebSocket() = default;
 
   // The next text message; nothing when the other side closed, or the connection broke (see why_closed).
+  // Cancelling a read ends the connection: a frame may be half read.
   virtual boost::asio::awaitable<std::optional<std::string>> read() = 0;
 
   // Throws NetError when the connection is gone.
   virtual boost::asio::awaitable<void> write(std::string text) = 0;
 
-  // Sends a close frame, waits at most a second for the other side's, then closes the TCP connection. Never throws.
+  // Sends a close frame, waits at most a second for the other side's, then closes the TCP connection. Never
+  // throws.
   virtual boost::asio::awaitable<void> close(std::uint16_t code) = 0;
 
   // Closes the TCP connection at once, without a frame. A read that waits ends with nothing.
@@ -42,9 +44,10 @@ struct WebSocketOptions {
   bool keep_alive_pings = true;
 };
 
-// `url` is ws:// (loopback only, when `client` allows it) or wss://. Throws NetError; the URL is never in its text
-// (Slack's carries a ticket).
-boost::asio::awaitable<std::unique_ptr<WebSocket>> connect_websocket(boost::asio::any_io_executor io, std::string url,
-                                                                     ClientOptions client, WebSocketOptions options);
+// `url` is ws:// (loopback only, when `client` allows it) or wss://. Throws NetError; the URL is never in its
+// text (Slack's carries a ticket).
+boost::asio::awaitable<std::unique_ptr<WebSocket>> connect_websocket(boost::asio::any_io_executor io,
+                                                                     std::string url, ClientOptions client,
+                                                                     WebSocketOptions options);
 
 }  // namespace keyturn::net

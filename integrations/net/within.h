@@ -1,12 +1,10 @@
-// Deadlines and owned coroutines. Boost 1.81 has no cancel_after, and `(op || timer)` loses the exception of op: these
-// helpers are the only place that knows.
-// Thread: io only.
+// Deadlines and owned coroutines. Boost 1.81 has no cancel_after, and `(op || timer)` loses the exception of
+// op: these helpers are the only place that knows. Thread: io only.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -14,10 +12,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <utility>
-#include <variant>
 
 #include "storage/clock.h"
 
@@ -26,42 +22,45 @@ namespace keyturn::net {
 // Sleeps; a cancelled sleep throws, so that the coroutine around it unwinds.
 boost::asio::awaitable<void> sleep_for(storage::Duration duration);
 
-// The result of `operation`, or nothing when `limit` passed first (the operation is cancelled and unwound before this
-// returns). Exceptions of `operation` come through.
-template <typename T>
-boost::asio::awaitable<std::optional<T>> within(storage::Duration limit, boost::asio::awaitable<T> operation) {
-  using namespace boost::asio::experimental::awaitable_operators;
-  // Caught inside, because operator|| swallows the exception of whichever branch finishes second.
-  auto guarded = [](boost::asio::awaitable<T> inner, std::exception_ptr& failure)
-      -> boost::asio::awaitable<std::optional<T>> {
-    try {
-      co_return std::optional<T>(co_await std::move(inner));
-    } catch (...) {
-      failure = std::current_exception();
-      co_return std::nullopt;
-    }
-  };
-  std::exception_ptr failure;
-  auto first = co_await (guarded(std::move(operation), failure) || sleep_for(limit));
-  if (first.index() == 1) co_return std::nullopt;
-  if (failure) std::rethrow_exception(failure);
-  co_return std::get<0>(std::move(first));
-}
-
-// For operations without a result: false when `limit` passed first.
+// True when `operation` finished; false when `limit` passed first. The operation is then cancelled and has
+// unwound before this returns; one that finished all the same counts as finished, so that nothing it did is
+// lost. Exceptions of `operation` come through, but for those that the deadline itself caused. When the
+// coroutine around it is cancelled, so is the operation.
 boost::asio::awaitable<bool> within(storage::Duration limit, boost::asio::awaitable<void> operation);
 
+namespace detail {
+
+template <typename T>
+boost::asio::awaitable<void> store_result(boost::asio::awaitable<T> operation, std::optional<T>& result) {
+  result.emplace(co_await std::move(operation));
+}
+
+}  // namespace detail
+
+// As above, for operations with a result: the result, or nothing when `limit` passed first.
+template <typename T>
+boost::asio::awaitable<std::optional<T>> within(storage::Duration limit,
+                                                boost::asio::awaitable<T> operation) {
+  std::optional<T> result;
+  co_await within(limit, detail::store_result(std::move(operation), result));
+  co_return std::move(result);
+}
+
 // Owns spawned coroutines: their exceptions are reported once, and they can be cancelled and waited for.
+// A task that ends because the group was cancelled is not a failure and isn't reported.
 class TaskGroup {
  public:
   using Report = std::function<void(const std::string& task, std::exception_ptr)>;
   TaskGroup(boost::asio::any_io_executor io, Report report);
+  // Cancels what still runs. Nothing is reported from here on: what `report` refers to may be gone.
   ~TaskGroup();
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
+  // The task's first step runs later, never inside this call.
   void spawn(std::string name, boost::asio::awaitable<void> task);
   std::size_t size() const;
+  // Asks every task to unwind. Tasks spawned later are not concerned.
   void cancel();
   // Until every task has ended, at most `limit`. False when some were still running.
   boost::asio::awaitable<bool> wait(storage::Duration limit);

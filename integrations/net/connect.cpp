@@ -1,0 +1,146 @@
+#include "integrations/net/connect.h"
+
+#include <openssl/ssl.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <vector>
+
+#include "integrations/net/within.h"
+
+namespace keyturn::net {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr bool kNotSent = false;
+
+// What a lookup found. getaddrinfo runs on a thread of Asio's and can't be interrupted, so the lookup owns
+// its state and nobody has to wait for it longer than they want.
+struct Lookup {
+  explicit Lookup(const asio::any_io_executor& io)
+      : resolver(io), done(io, asio::steady_timer::time_point::max()) {}
+  tcp::resolver resolver;
+  asio::steady_timer done;
+  bool ended = false;
+  error_code error;
+  std::vector<tcp::endpoint> endpoints;
+};
+
+asio::awaitable<std::vector<tcp::endpoint>> resolve(std::string host, std::uint16_t port) {
+  error_code no_address;
+  const auto address = asio::ip::make_address(host, no_address);
+  if (!no_address) co_return std::vector{tcp::endpoint(address, port)};
+
+  auto lookup = std::make_shared<Lookup>(co_await asio::this_coro::executor);
+  lookup->resolver.async_resolve(host, std::to_string(port), tcp::resolver::address_configured,
+                                 [lookup](error_code error, const tcp::resolver::results_type& results) {
+                                   lookup->ended = true;
+                                   lookup->error = error;
+                                   for (const auto& entry : results)
+                                     lookup->endpoints.push_back(entry.endpoint());
+                                   lookup->done.cancel();
+                                 });
+  error_code woken;
+  if (!lookup->ended) co_await lookup->done.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+  co_await throw_if_cancelled();
+  if (lookup->error)
+    throw NetError(fmt::format("{} has no address: {}", host, in_words(lookup->error)), kNotSent);
+  co_return std::move(lookup->endpoints);
+}
+
+asio::awaitable<void> connect_to(Stream::Socket& socket, tcp::endpoint endpoint, error_code& error) {
+  co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+}
+
+// Every address gets its share of the time, so that one that swallows packets doesn't hide the others.
+asio::awaitable<Stream::Socket> connect_any(std::string host, std::vector<tcp::endpoint> endpoints,
+                                            storage::Duration limit) {
+  const auto io = co_await asio::this_coro::executor;
+  const auto share = limit / static_cast<int>(std::max<std::size_t>(endpoints.size(), 1));
+  error_code error = asio::error::host_not_found;
+  for (const auto& endpoint : endpoints) {
+    Stream::Socket socket(io);
+    if (!co_await within(share, connect_to(socket, endpoint, error))) error = asio::error::timed_out;
+    co_await throw_if_cancelled();
+    if (error) continue;
+    socket.set_option(tcp::no_delay(true), error);
+    co_return std::move(socket);
+  }
+  throw NetError(fmt::format("{} can't be reached: {}", host, in_words(error)), kNotSent);
+}
+
+asio::awaitable<void> shake_hands(Stream& stream, std::string host) {
+  std::string fault;
+  try {
+    co_await stream.handshake(asio::ssl::stream_base::client);
+  } catch (const boost::system::system_error& error) {
+    fault = certificate_fault(stream);
+    if (fault.empty()) fault = in_words(error.code());
+  }
+  co_await throw_if_cancelled();
+  if (!fault.empty()) throw NetError(fmt::format("TLS handshake with {} failed: {}", host, fault), kNotSent);
+}
+
+asio::awaitable<Stream> connect_now(Url url, storage::Duration limit, std::shared_ptr<TlsClient> tls) {
+  auto endpoints = co_await resolve(url.host, url.port);
+  if (!url.secure()) {
+    std::erase_if(endpoints, [](const tcp::endpoint& endpoint) { return !endpoint.address().is_loopback(); });
+  }
+  auto socket = co_await connect_any(url.host, std::move(endpoints), limit);
+  if (!url.secure()) co_return Stream(std::move(socket));
+  Stream stream = tls->wrap(std::move(socket), url);
+  co_await shake_hands(stream, url.host);
+  co_return std::move(stream);
+}
+
+}  // namespace
+
+asio::awaitable<Stream> connect_stream(Url url, ClientOptions options, std::shared_ptr<TlsClient> tls) {
+  auto stream =
+      co_await within(options.connect_limit, connect_now(url, options.connect_limit, std::move(tls)));
+  if (!stream) {
+    throw NetError(fmt::format("{} can't be reached: no connection within {}", url.host,
+                               storage::in_words(options.connect_limit)),
+                   kNotSent);
+  }
+  co_return std::move(*stream);
+}
+
+Url checked_url(const std::string& text, const ClientOptions& options) {
+  auto url = parse_url(text);
+  if (!url) throw NetError("the URL can't be used: " + url.error(), kNotSent);
+  if (!url->secure() && !(options.allow_plain_loopback && url->loopback())) {
+    throw NetError(
+        fmt::format("plain http is only allowed to loopback, and only in a rehearsal: {} needs https",
+                    url->host),
+        kNotSent);
+  }
+  return *std::move(url);
+}
+
+std::string in_words(const error_code& error) {
+  std::string text = error.message();
+  if (error == asio::error::eof || error == asio::ssl::error::stream_truncated)
+    text = "the other side closed the connection";
+  if (text.size() > 1 && text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'a' && text[1] <= 'z') {
+    text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  }
+  return text;
+}
+
+asio::awaitable<void> throw_if_cancelled() {
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) {
+    throw boost::system::system_error(asio::error::operation_aborted);
+  }
+}
+
+}  // namespace keyturn::net

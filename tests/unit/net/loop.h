@@ -1,0 +1,42 @@
+// Runs coroutines for the tests in this folder: one io thread, as in the bot, and a guard against waiting for ever.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <exception>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+namespace keyturn::net {
+
+class Loop {
+ public:
+  boost::asio::io_context io;
+
+  boost::asio::any_io_executor executor() { return io.get_executor(); }
+
+  // Runs the loop until `work` has ended, and rethrows what it threw.
+  void run(boost::asio::awaitable<void> work) {
+    bool ended = false;
+    std::exception_ptr failure;
+    boost::asio::co_spawn(io, std::move(work), [&](std::exception_ptr thrown) {
+      ended = true;
+      failure = std::move(thrown);
+    });
+    io.restart();
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!ended && std::chrono::steady_clock::now() < give_up) io.run_one_for(std::chrono::seconds(1));
+    if (!ended) throw std::runtime_error("the test did not end within 30 seconds");
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  void spawn(boost::asio::awaitable<void> work) { boost::asio::co_spawn(io, std::move(work), boost::asio::detached); }
+};
+
+}  // namespace keyturn::net
