@@ -1,1 +1,98 @@
-int main() { return 0; }
+// keyturn: the command line. Thread: the main thread is the io thread.
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "bot/app.h"
+#include "bot/audit.h"
+#include "bot/log.h"
+#include "storage/wiping_allocation.h"
+
+namespace {
+
+constexpr int kBadSettings = 78;  // EX_CONFIG
+
+struct Settings {
+  keyturn::bot::Config config;
+  int status = 0;
+};
+
+Settings read(const std::string& file) {
+  auto config = keyturn::bot::read_config(file);
+  if (config) return {*std::move(config), 0};
+  std::cerr << config.error().text << '\n';
+  return {{}, kBadSettings};
+}
+
+int run(const std::string& file) {
+  auto [config, status] = read(file);
+  if (status != 0) return status;
+  if (!keyturn::bot::log::set_level(config.log_level)) return kBadSettings;
+  std::string why;
+  if (!keyturn::storage::protect_process_memory(why)) {
+    keyturn::bot::log::warning("process memory is not fully protected", {{"why", why}});
+  }
+  auto secrets = keyturn::bot::read_secrets(config);
+  if (!secrets) {
+    std::cerr << secrets.error().text << '\n';
+    return kBadSettings;
+  }
+  return keyturn::bot::App(std::move(config), *std::move(secrets)).run();
+}
+
+int check(const std::string& file) {
+  auto [config, status] = read(file);
+  if (status != 0) return status;
+  std::cout << file << ": good, " << config.targets.size() << " target(s)\n";
+  return 0;
+}
+
+// The journal's file: named, or the one of the settings.
+int with_journal(const std::string& settings, std::string journal, int (*command)(const std::string&)) {
+  if (journal.empty()) {
+    auto [config, status] = read(settings);
+    if (status != 0) return status;
+    journal = config.journal;
+  }
+  return command(journal);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keyturn::storage::wipe_freed_memory();
+  umask(S_IRWXG | S_IRWXO);
+
+  CLI::App cli(
+      "Keyturn rotates production API keys together with an operator in Slack, and proves each step.");
+  cli.set_version_flag("--version", "keyturn 0.1.0");
+  cli.require_subcommand(1);
+  std::string settings = "/etc/keyturn/keyturn.toml";
+  std::string journal;
+
+  auto* run_command = cli.add_subcommand("run", "run the bot until SIGTERM");
+  auto* check_command = cli.add_subcommand("check", "read the settings and say what is wrong with them");
+  auto* audit = cli.add_subcommand("audit", "read the journal (also while the bot runs)");
+  audit->require_subcommand(1);
+  auto* verify = audit->add_subcommand("verify", "follow the hash chain from the first entry to the last");
+  auto* export_command = audit->add_subcommand("export", "every entry as a line of JSON, oldest first");
+  for (auto* command : {run_command, check_command, verify, export_command}) {
+    command->add_option("--config", settings, "the settings")->capture_default_str();
+  }
+  for (auto* command : {verify, export_command}) {
+    command->add_option("--journal", journal, "the journal's file, instead of the one in the settings");
+  }
+  CLI11_PARSE(cli, argc, argv);
+
+  try {
+    if (run_command->parsed()) return run(settings);
+    if (check_command->parsed()) return check(settings);
+    if (verify->parsed()) return with_journal(settings, journal, keyturn::bot::audit_verify);
+    return with_journal(settings, journal, keyturn::bot::audit_export);
+  } catch (const std::exception& error) {
+    std::cerr << "keyturn: " << error.what() << '\n';
+    return 1;
+  }
+}

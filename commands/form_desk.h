@@ -1,5 +1,5 @@
-// What the one-time form asks of the rotation behind it. The web server knows HTTP and pages; everything about tokens,
-// keys and rotations is decided behind this interface.
+// What the one-time form asks of the rotation behind it. The web server knows HTTP and pages; everything
+// about tokens, keys and rotations is decided behind this interface.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -17,8 +17,8 @@ namespace keyturn::commands {
 
 // What the page shows to whoever holds the link.
 struct FormInfo {
-  std::string target;         // "stripe prod"
-  std::string secret_name;    // "STRIPE_RESTRICTED_KEY"
+  std::string target;       // "stripe prod"
+  std::string secret_name;  // "STRIPE_RESTRICTED_KEY"
   std::string dashboard_key_name;
   std::string operator_name;  // Slack user id, or a name where known
   integrations::Mode mode = integrations::Mode::live;
@@ -31,10 +31,10 @@ struct FormInfo {
 enum class FormClosed { unknown, expired, used, locked };
 
 struct FormSubmission {
-  std::string token;            // as the page sent it; only its hash is kept
+  std::string token;  // as the page sent it; only its hash is kept
   storage::SharedSecret pasted;
-  storage::Duration grace_chosen{};       // what was chosen in the dashboard; 0: "Now"
-  storage::TimePoint rotated_at;          // when "Rotate API key" was clicked
+  storage::Duration grace_chosen{};  // what was chosen in the dashboard; 0: "Now"
+  storage::TimePoint rotated_at;     // when "Rotate API key" was clicked
   std::string peer;
 };
 
@@ -48,15 +48,17 @@ struct FormRefused {
   std::string code;      // "publishable_key", "same_key", ...
   std::string sentence;  // what it is and what to do
   int attempts_left = 0;
-  bool alarm = false;    // a master key
+  bool alarm = false;  // a master key
 };
 
 class FormDesk {
  public:
   virtual ~FormDesk() = default;
-  virtual boost::asio::awaitable<std::variant<FormInfo, FormClosed>> look(std::string token, std::string peer) = 0;
+  virtual boost::asio::awaitable<std::variant<FormInfo, FormClosed>> look(std::string token,
+                                                                          std::string peer) = 0;
   // Returns FormReceived only when the key is sealed and on disk.
-  virtual boost::asio::awaitable<std::variant<FormReceived, FormRefused, FormClosed>> submit(FormSubmission form) = 0;
+  virtual boost::asio::awaitable<std::variant<FormReceived, FormRefused, FormClosed>> submit(
+      FormSubmission form) = 0;
 };
 
 }  // namespace keyturn::commands

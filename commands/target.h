@@ -1,5 +1,5 @@
-// One thing that can be rotated, as the settings describe it. A rotation carries a copy in its first event, so that a
-// change of the settings doesn't change the rules in the middle of it.
+// One thing that can be rotated, as the settings describe it. A rotation carries a copy in its first event,
+// so that a change of the settings doesn't change the rules in the middle of it.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -29,8 +29,8 @@ struct Timing {
   storage::Duration reminder_before = std::chrono::hours(1);   // before the old key expires
   storage::Duration proof_after = std::chrono::minutes(1);     // after the deadline
   storage::Duration proof_every = std::chrono::minutes(1);
-  int proof_count = 3;                                         // refusals in a row that make the proof
-  storage::Duration late_after = std::chrono::minutes(15);     // still alive this long after the deadline: alarm
+  int proof_count = 3;                                      // refusals in a row that make the proof
+  storage::Duration late_after = std::chrono::minutes(15);  // still alive this long after the deadline: alarm
 };
 
 struct Target {
@@ -45,7 +45,8 @@ struct Target {
   std::vector<std::string> permitted;     // "GET /v1/customers": must be granted
   std::vector<std::string> denied;        // "GET /v1/balance": must be denied
   integrations::HealthExpectation billing;
-  std::vector<std::string> log_failures;  // a line with one of these in it (without regard to case) is a failure
+  std::vector<std::string>
+      log_failures;  // a line with one of these in it (without regard to case) is a failure
   storage::Duration watch = std::chrono::minutes(5);
   storage::Duration grace = std::chrono::hours(24);
   storage::Duration compromise_grace = std::chrono::hours(1);

@@ -1,0 +1,170 @@
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "commands/slack_desk.h"
+#include "integrations/error.h"
+
+namespace keyturn::commands {
+
+namespace asio = boost::asio;
+using integrations::ApiError;
+using integrations::Failure;
+using rotation::Event;
+using rotation::State;
+using storage::Duration;
+
+namespace {
+constexpr Duration kBetweenEdits =
+    std::chrono::seconds(1);  // Slack's pace: about one message a second in a channel
+constexpr Duration kAfterTrouble = std::chrono::seconds(5);
+}  // namespace
+
+struct Announcer::Follower {
+  Follower(asio::any_io_executor io, std::string rotation)
+      : id(std::move(rotation)), wake(io, asio::steady_timer::time_point::max()) {}
+
+  void nudge() {
+    dirty = true;
+    if (patient) wake.cancel();
+  }
+
+  std::string id;
+  asio::steady_timer wake;
+  bool dirty = true;
+  bool patient = true;                      // a nudge may wake it; false while it keeps Slack's pace
+  std::map<std::string, std::size_t> sent;  // slot -> hash of the newest content in Slack
+  std::set<std::string> given_up;           // slots that Slack refuses for good
+  int link_retired = 0;                     // number of the form whose message is done with
+};
+
+Announcer::Announcer(asio::any_io_executor io, SlackDesk& desk, const storage::Clock& clock, Trouble trouble)
+    : io_(std::move(io)),
+      desk_(desk),
+      clock_(clock),
+      trouble_(std::move(trouble)),
+      tasks_(io_, [this](const std::string& task, std::exception_ptr failure) {
+        try {
+          std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+          if (trouble_) trouble_(task, error.what());
+        }
+      }) {}
+
+Announcer::~Announcer() = default;
+
+void Announcer::changed(const State& state) {
+  auto& follower = followers_[state.id];
+  if (follower) {
+    follower->nudge();
+    return;
+  }
+  follower = std::make_shared<Follower>(io_, state.id);
+  tasks_.spawn("messages of " + state.id, follow(follower));
+}
+
+void Announcer::stop() { tasks_.cancel(); }
+
+asio::awaitable<bool> Announcer::stopped(Duration limit) { co_return co_await tasks_.wait(limit); }
+
+asio::awaitable<void> Announcer::follow(std::shared_ptr<Follower> follower) {
+  for (;;) {
+    follower->dirty = false;
+    bool trouble = false;
+    try {
+      co_await catch_up(follower);
+    } catch (const ApiError& error) {
+      trouble = true;
+      if (trouble_) trouble_("messages of " + follower->id, error.what());
+    }
+    const auto state = runner_->find(follower->id);
+    if (!trouble && !follower->dirty && state && !state->live()) {
+      followers_.erase(follower->id);  // closed and told
+      co_return;
+    }
+    // Keep Slack's pace, then wait for a change, or for a progress bar to move.
+    follower->patient = false;
+    co_await net::sleep_for(trouble ? kAfterTrouble : kBetweenEdits);
+    follower->patient = true;
+    if (follower->dirty || trouble) continue;
+    const auto next = state ? views::next_change(*state, clock_.now()) : std::nullopt;
+    if (next) {
+      follower->wake.expires_after(std::max(*next - clock_.now(), Duration(1)));
+    } else {
+      follower->wake.expires_at(asio::steady_timer::time_point::max());
+    }
+    boost::system::error_code ignored;
+    co_await follower->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
+      co_return;
+  }
+}
+
+asio::awaitable<void> Announcer::catch_up(std::shared_ptr<Follower> follower) {
+  const auto state = runner_->find(follower->id);
+  if (!state) co_return;
+  for (auto& message : views::messages_for(*state, clock_.now()))
+    co_await bring(follower, std::move(message));
+  co_await retire_link(follower);
+}
+
+asio::awaitable<void> Announcer::bring(std::shared_ptr<Follower> follower, views::Message message) {
+  if (follower->given_up.contains(message.slot)) co_return;
+  const auto state = runner_->find(follower->id);
+  const std::size_t content = std::hash<std::string>{}(message.text + message.blocks.dump());
+  const auto posted = state->messages.find(message.slot);
+  const bool there = posted != state->messages.end() && !posted->second.ts.empty();
+  if (there && (!message.live || follower->sent[message.slot] == content)) co_return;
+  const std::string slot = message.slot;
+  try {
+    if (there) {
+      co_await desk_.update(posted->second.channel, posted->second.ts, std::move(message));
+      follower->sent[slot] = content;
+      co_return;
+    }
+    const std::string channel =
+        message.place == views::Place::team_channel ? state->channel : co_await desk_.dm(state->operator_id);
+    std::optional<std::string> ts;
+    if (posted != state->messages.end()) {  // intended before, and the answer was lost: it may be there
+      ts = co_await desk_.find(channel, slot, state->id);
+    } else {
+      co_await runner_->change(state->id, "keyturn", [slot](const State&, storage::TimePoint) {
+        return std::optional(rotation::Outcome{.events = {rotation::MessageIntended{slot}}, .boxes = {}});
+      });
+    }
+    if (!ts) {
+      ts = co_await desk_.post(channel, std::move(message), state->id);
+      follower->sent[slot] = content;
+    }
+    co_await runner_->change(state->id, "keyturn", [slot, channel, ts](const State&, storage::TimePoint) {
+      return std::optional(
+          rotation::Outcome{.events = {rotation::MessagePosted{slot, channel, *ts}}, .boxes = {}});
+    });
+  } catch (const ApiError& error) {
+    // What Slack will always refuse must not hold up the other messages.
+    if (error.can_retry() || error.failure() == Failure::ambiguous) throw;
+    follower->given_up.insert(slot);
+    if (trouble_) trouble_("message " + slot + " of " + follower->id, error.what());
+  }
+}
+
+// A link that leads nowhere is taken out of the DM.
+asio::awaitable<void> Announcer::retire_link(std::shared_ptr<Follower> follower) {
+  const auto state = runner_->find(follower->id);
+  if (!state->form || !state->form->sent || follower->link_retired == state->forms) co_return;
+  if (state->form_open(clock_.now())) co_return;
+  const auto sent = *state->form->sent;
+  follower->link_retired = state->forms;
+  try {
+    co_await desk_.update(sent.channel, sent.ts, views::instructions_done(*state));
+  } catch (const ApiError& error) {
+    if (error.can_retry()) {
+      follower->link_retired = 0;
+      throw;
+    }
+    if (trouble_) trouble_("link message of " + follower->id, error.what());
+  }
+}
+
+}  // namespace keyturn::commands

@@ -1,0 +1,47 @@
+#include "commands/authority.h"
+
+#include "integrations/error.h"
+
+namespace keyturn::commands {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+namespace {
+constexpr storage::Duration kFresh = std::chrono::seconds(60);
+constexpr storage::Duration kReadLimit = std::chrono::milliseconds(1500);
+}  // namespace
+
+Authority::Authority(slack::WebApi& api, const storage::Clock& clock, std::vector<std::string> superadmins,
+                     std::string group)
+    : api_(api),
+      clock_(clock),
+      superadmins_(superadmins.begin(), superadmins.end()),
+      group_(std::move(group)) {}
+
+asio::awaitable<Standing> Authority::standing(std::string user) {
+  if (superadmins_.contains(user)) co_return Standing::superadmin;
+  if (group_.empty()) co_return Standing::other;
+  if (!co_await refresh()) co_return Standing::unknown;
+  co_return members_.contains(user) ? Standing::superadmin : Standing::other;
+}
+
+asio::awaitable<bool> Authority::refresh() {
+  if (read_at_ && clock_.now() - *read_at_ < kFresh) co_return true;
+  json answer;
+  try {
+    answer = co_await api_.call("usergroups.users.list", json{{"usergroup", group_}}, kReadLimit);
+  } catch (const integrations::ApiError&) {
+    co_return false;
+  }
+  const auto users = answer.find("users");
+  if (users == answer.end() || !users->is_array()) co_return false;
+  members_.clear();
+  for (const json& user : *users) {
+    if (user.is_string()) members_.insert(user.get<std::string>());
+  }
+  read_at_ = clock_.now();
+  co_return true;
+}
+
+}  // namespace keyturn::commands

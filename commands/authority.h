@@ -1,0 +1,42 @@
+// Who is a superadmin: user ids from the settings, members of a user group, or both. Fails closed: a group
+// that can't be read makes nobody a superadmin. Thread: io only.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "integrations/slack/web_api.h"
+#include "storage/clock.h"
+
+namespace keyturn::commands {
+
+enum class Standing {
+  superadmin,
+  other,    // known, and not among them
+  unknown,  // the group could not be read: treated as not allowed, and said so
+};
+
+class Authority {
+ public:
+  // References must outlive this. `group` may be empty.
+  Authority(slack::WebApi& api, const storage::Clock& clock, std::vector<std::string> superadmins,
+            std::string group);
+
+  // A member list is at most a minute old; a read takes at most 1.5 s, so that a command is answered in time.
+  boost::asio::awaitable<Standing> standing(std::string user);
+
+ private:
+  boost::asio::awaitable<bool> refresh();
+
+  slack::WebApi& api_;
+  const storage::Clock& clock_;
+  std::set<std::string> superadmins_;
+  std::string group_;
+  std::set<std::string> members_;
+  std::optional<storage::TimePoint> read_at_;
+};
+
+}  // namespace keyturn::commands

@@ -1,0 +1,114 @@
+// Clicks on our buttons: ready, new link, try again, cancel.
+#include <spdlog/fmt/fmt.h>
+#include <algorithm>
+
+#include "commands/commands.h"
+#include "commands/rotation/decide.h"
+#include "commands/views/messages.h"
+#include "integrations/stripe/key_format.h"
+
+namespace keyturn::commands {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+using rotation::Outcome;
+using rotation::State;
+using storage::TimePoint;
+
+namespace {
+
+// state.values[block][action]; an empty object where it isn't.
+json value_at(const json& values, std::string_view block, std::string_view action) {
+  if (!values.is_object()) return json::object();
+  const auto found = values.find(std::string(block));
+  if (found == values.end() || !found->is_object()) return json::object();
+  return found->value(std::string(action), json::object());
+}
+
+std::vector<std::string> ticked(const json& values) {
+  std::vector<std::string> chosen;
+  const json box = value_at(values, views::kPrerequisites, views::kConfirmations);
+  for (const json& option : box.value("selected_options", json::array())) {
+    if (option.is_object() && option.contains("value") && option["value"].is_string())
+      chosen.push_back(option["value"]);
+  }
+  return chosen;
+}
+
+std::string reason_in(const json& values) {
+  const json input = value_at(values, views::kReason, views::kReason);
+  const auto found = input.find("value");
+  if (found == input.end() || !found->is_string()) return {};
+  return stripe::redact(found->get<std::string>()).substr(0, 300);
+}
+
+// What a click asks for: the events, or a sentence for the person who clicked.
+using Answer = std::variant<Outcome, std::string>;
+
+Answer ready(const State& s, const json& values, TimePoint now) {
+  if (s.confirmed_at) return "That is confirmed already.";
+  if (rotation::stage_of(s, now) != rotation::Stage::awaiting_operator) return "The checks are not done yet.";
+  const auto words = views::confirmations(s);
+  const auto boxes = ticked(values);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (std::ranges::find(boxes, std::to_string(i)) == boxes.end()) {
+      return fmt::format("Please tick every box first. Missing: \"{}\".", words[i]);
+    }
+  }
+  const std::string reason = reason_in(values);
+  if (s.compromise && s.reason.empty() && reason.empty()) return "Please say in a few words what happened.";
+  return Outcome{.events = {rotation::OperatorConfirmed{words, reason}}, .boxes = {}};
+}
+
+Answer new_link(const State& s, TimePoint now) {
+  if (s.received) return "The new key is here already; no link is needed.";
+  if (!s.confirmed_at || !s.form) return "No link has been sent yet.";
+  if (s.form_open(now)) return "The link that you have still works.";
+  return Outcome{.events = {rotation::LinkRequested{}}, .boxes = {}};
+}
+
+Answer retry(const State& s) {
+  if (!s.halted) return "Nothing waits for a retry.";
+  return Outcome{.events = {rotation::RetryRequested{}}, .boxes = {}};
+}
+
+Answer cancel_click(const State& s) {
+  if (s.received) return "The new key is here already, and the old one is expiring. Let the rotation finish.";
+  return Outcome{.events = {rotation::Cancelled{}}, .boxes = {}};
+}
+
+Answer answer_to(const State& s, const slack::Click& click, TimePoint now) {
+  if (!s.live() || s.cancelled_at || s.refused)
+    return "This rotation is over; the button no longer does anything.";
+  if (click.user != s.operator_id) return "Only the operator of this rotation can do that.";
+  if (click.action_id == views::kReady) return ready(s, click.state, now);
+  if (click.action_id == views::kNewLink) return new_link(s, now);
+  if (click.action_id == views::kRetry) return retry(s);
+  if (click.action_id == views::kCancel) return cancel_click(s);
+  return "";  // not one of ours: checkboxes and links also send clicks
+}
+
+}  // namespace
+
+asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, Tell tell) {
+  if (click.app != desk.app || click.team != desk.team) co_return;
+  const auto state = desk.runner.find(click.value);
+  if (!state) co_return;
+  std::string sentence;
+  if (co_await desk.authority.standing(click.user) != Standing::superadmin) {
+    sentence = "Only a superadmin can do that.";
+  } else {
+    co_await desk.runner.change(
+        state->id, click.user,
+        [&](const State& s, TimePoint now) -> std::optional<Outcome> {
+          Answer answer = answer_to(s, click, now);
+          if (auto* outcome = std::get_if<Outcome>(&answer)) return std::move(*outcome);
+          sentence = std::get<std::string>(answer);
+          return std::nullopt;
+        },
+        once);
+  }
+  if (!sentence.empty() && !click.response_url.empty()) co_await tell(click.response_url, sentence);
+}
+
+}  // namespace keyturn::commands

@@ -1,0 +1,39 @@
+// /rotate cancel <provider> <environment>: before the new key was received, nothing has changed and a
+// rotation can end.
+#include <spdlog/fmt/fmt.h>
+
+#include "commands/commands.h"
+#include "commands/views/blocks.h"
+
+namespace keyturn::commands {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+asio::awaitable<json> cancel(Desk& desk, CancelCommand command, slack::SlashCommand from, std::string once) {
+  const std::string name = command.provider + " " + command.environment;
+  if (co_await desk.authority.standing(from.user) != Standing::superadmin) {
+    co_await record_refusal(desk, from.user, "/rotate cancel " + name, "not_superadmin", once);
+    co_return only_you("Only a superadmin can cancel a rotation.");
+  }
+  const auto live = desk.runner.live(command.provider, command.environment);
+  if (!live) co_return only_you(fmt::format("No rotation of {} is going on.", views::escape(name)));
+  const bool cancelled = co_await desk.runner.change(
+      live->id, from.user,
+      [](const rotation::State& state, storage::TimePoint) -> std::optional<rotation::Outcome> {
+        if (state.received || !state.live() || state.cancelled_at) return std::nullopt;
+        return rotation::Outcome{.events = {rotation::Cancelled{}}, .boxes = {}};
+      },
+      once);
+  if (cancelled) {
+    co_return only_you(
+        fmt::format("The rotation of {} is cancelled. If \"Rotate API key\" was clicked already, the key in "
+                    "use is expiring: start again and paste the new one.",
+                    views::escape(name)));
+  }
+  co_return only_you(
+      "The new key is here already, and the old one is expiring: cancelling now would leave billing on a key "
+      "that dies. Let the rotation finish.");
+}
+
+}  // namespace keyturn::commands

@@ -1,0 +1,139 @@
+#include "commands/command_line.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "integrations/stripe/key_format.h"
+
+namespace keyturn::commands {
+namespace {
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+// What a keyboard or a chat client puts in place of plain characters.
+void plain_characters(std::string& text) {
+  constexpr std::array spaces = {"\u00a0", "\u2003", "\u2002", "\u202f", "\u3000", "\t", "\r", "\n"};
+  constexpr std::array nothing = {"\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u200e", "\u200f",
+                                  "\u202a", "\u202c", "\u2066", "\u2069", "\u201c", "\u201d", "\u201e",
+                                  "\u2018", "\u2019", "\u00ab", "\u00bb", "\"",     "'",      "`"};
+  for (const auto* space : spaces) replace_all(text, space, " ");
+  for (const auto* gone : nothing) replace_all(text, gone, "");
+}
+
+// "—compromise", "–compromise", "——compromise", "--compromise" are all "--compromise".
+std::string plain_dashes(std::string word) {
+  constexpr std::array dashes = {"\u2014", "\u2013", "\u2012", "\u2015", "\u2212", "\u2010", "\u2011", "-"};
+  std::size_t at = 0;
+  for (bool found = true; found;) {
+    found = false;
+    for (const std::string_view dash : dashes) {
+      if (word.compare(at, dash.size(), dash) != 0) continue;
+      at += dash.size();
+      found = true;
+    }
+  }
+  return at == 0 ? word : "--" + word.substr(at);
+}
+
+// "<http://stripe.com|stripe.com>" and "<@U1|ada>" become what a person sees.
+std::string unwrapped(std::string word) {
+  if (word.size() < 2 || word.front() != '<' || word.back() != '>') return word;
+  word = word.substr(1, word.size() - 2);
+  if (const auto bar = word.find('|'); bar != std::string::npos) word.erase(0, bar + 1);
+  return word;
+}
+
+std::string stripped(std::string word) {
+  constexpr std::string_view marks = "*_~,.;:!";
+  const auto first = word.find_first_not_of(marks);
+  if (first == std::string::npos) return {};
+  return word.substr(first, word.find_last_not_of(marks) - first + 1);
+}
+
+std::string lower(std::string word) {
+  std::ranges::transform(word, word.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return word;
+}
+
+std::string join(std::vector<std::string>::const_iterator from, std::vector<std::string>::const_iterator to) {
+  std::string text;
+  for (; from != to; ++from) text += (text.empty() ? "" : " ") + *from;
+  return text;
+}
+
+CommandLine read_cancel(const std::vector<std::string>& words) {
+  if (words.size() < 3) return NotUnderstood{"Say which rotation: `/rotate cancel stripe prod`."};
+  return CancelCommand{lower(words[1]), lower(words[2])};
+}
+
+CommandLine read_rotate(const std::vector<std::string>& words) {
+  if (words.size() < 2) return NotUnderstood{"Say what to rotate: `/rotate stripe prod`."};
+  RotateCommand command{.provider = lower(words[0]), .environment = lower(words[1]), .reason = {}};
+  if (words.size() == 2) return command;
+  const std::string flag = lower(words[2]);
+  if (flag != "--compromise" && flag != "compromise") {
+    return NotUnderstood{
+        "I don't know \"" + words[2] +
+        "\". Only `--compromise` can follow, for a suspected leak: `/rotate stripe prod --compromise`."};
+  }
+  command.compromise = true;
+  command.reason = join(words.begin() + 3, words.end());
+  return command;
+}
+
+}  // namespace
+
+std::vector<std::string> words_of(std::string_view text) {
+  std::string plain(text);
+  plain_characters(plain);
+  std::vector<std::string> words;
+  for (std::size_t at = plain.find_first_not_of(' '); at != std::string::npos;) {
+    const std::size_t end = std::min(plain.find(' ', at), plain.size());
+    std::string word = stripped(unwrapped(plain_dashes(plain.substr(at, end - at))));
+    if (!word.empty()) words.push_back(std::move(word));
+    at = plain.find_first_not_of(' ', end);
+  }
+  return words;
+}
+
+CommandLine read_command_line(std::string_view text) {
+  if (stripe::contains_credential(text)) return HoldsCredential{};
+  const auto words = words_of(text);
+  if (words.empty()) return HelpCommand{};
+  const std::string verb = lower(words.front());
+  if (verb == "help" || verb == "--help" || verb == "?") return HelpCommand{};
+  if (verb == "status") return StatusCommand{};
+  if (verb == "cancel") return read_cancel(words);
+  return read_rotate(words);
+}
+
+std::string nearest(const std::string& word, const std::vector<std::string>& known) {
+  std::string best;
+  std::size_t best_distance = 3;
+  for (const auto& candidate : known) {
+    std::vector<std::size_t> row(candidate.size() + 1);
+    for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= word.size(); ++i) {
+      std::size_t diagonal = row[0];
+      row[0] = i;
+      for (std::size_t j = 1; j < row.size(); ++j) {
+        const std::size_t substituted = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
+        diagonal = row[j];
+        row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace keyturn::commands

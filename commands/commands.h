@@ -1,0 +1,53 @@
+// What an operator can ask for in Slack. Each command is one file; this is what they share.
+// Every answer is for the person alone (ephemeral). Whatever a command changes is on disk before its answer
+// goes out. Thread: io only.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "commands/authority.h"
+#include "commands/command_line.h"
+#include "commands/rotation/runner.h"
+#include "commands/target.h"
+#include "integrations/slack/envelope.h"
+#include "storage/journal.h"
+
+namespace keyturn::commands {
+
+struct Desk {  // must outlive the commands
+  rotation::Runner& runner;
+  storage::Journal& journal;
+  const storage::Clock& clock;
+  Authority& authority;
+  std::vector<Target> targets;
+  std::string channel;  // where the team is told
+  std::string team, app;
+};
+
+// The payload of an acknowledgement that only the person sees. `text` is mrkdwn.
+nlohmann::json only_you(const std::string& text);
+
+// One slash command: reads it, refuses strangers, answers. `once` is the envelope's dedupe key.
+boost::asio::awaitable<nlohmann::json> handle(Desk& desk, slack::SlashCommand command, std::string once);
+
+boost::asio::awaitable<nlohmann::json> rotate(Desk& desk, RotateCommand command, slack::SlashCommand from,
+                                              std::string once);
+boost::asio::awaitable<nlohmann::json> cancel(Desk& desk, CancelCommand command, slack::SlashCommand from,
+                                              std::string once);
+nlohmann::json status(const Desk& desk);
+nlohmann::json help(const Desk& desk);
+
+// One click on a button of ours. The role and the state are checked again: a button outlives its moment. The
+// answer to a person whose click does nothing is sent through `tell`.
+using Tell = std::function<boost::asio::awaitable<void>(std::string response_url, std::string text)>;
+boost::asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, Tell tell);
+
+// What was refused stands in the journal too, outside of any rotation.
+boost::asio::awaitable<void> record_refusal(Desk& desk, std::string user, std::string what, std::string code,
+                                            std::string once);
+
+}  // namespace keyturn::commands

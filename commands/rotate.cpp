@@ -1,0 +1,96 @@
+// /rotate <provider> <environment> [--compromise [what happened]]
+#include <spdlog/fmt/fmt.h>
+#include <algorithm>
+
+#include "commands/commands.h"
+#include "commands/rotation/decide.h"
+#include "commands/views/blocks.h"
+
+namespace keyturn::commands {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+using views::escape;
+
+namespace {
+
+const Target* find_target(const Desk& desk, const std::string& provider, const std::string& environment) {
+  for (const Target& target : desk.targets) {
+    if (target.provider == provider && target.environment == environment) return &target;
+  }
+  return nullptr;
+}
+
+std::string unknown_target(const Desk& desk, const RotateCommand& command) {
+  std::vector<std::string> known;
+  for (const Target& target : desk.targets) known.push_back(target.name());
+  const std::string typed = command.provider + " " + command.environment;
+  const std::string near = nearest(typed, known);
+  std::string text = fmt::format("There is no target \"{}\".", escape(typed));
+  if (!near.empty()) {
+    text += fmt::format(" Did you mean `/rotate {}`?", near);
+  } else {
+    text += " Known: ";
+    for (const auto& name : known) text += (&name == &known.front() ? "`" : ", `") + name + "`";
+    text += ".";
+  }
+  return text + " Nothing was started.";
+}
+
+std::string already_live(const Desk& desk, const rotation::State& state) {
+  const auto stage = rotation::stage_of(state, desk.clock.now());
+  std::string text =
+      fmt::format("A rotation of {} is not over yet (started by {} at {}). ", state.target.name(),
+                  views::mention(state.operator_id), views::date(state.started_at));
+  if (const auto deadline = state.old_key_deadline(); deadline && state.completed) {
+    text += fmt::format(
+        "The old key `{}` lives until {}; a second rotation now would end it early and start the clock of "
+        "the key in use. ",
+        state.current->event.fingerprint, views::date(*deadline));
+  } else if (stage == rotation::Stage::awaiting_operator || stage == rotation::Stage::awaiting_key) {
+    text += fmt::format("It waits for its operator; `/rotate cancel {}` ends it. ", state.target.name());
+  }
+  return text + "`/rotate status` shows where it stands.";
+}
+
+std::string started_text(const rotation::State& state) {
+  return fmt::format(
+      "Rotation of {} started{}. The checks run now; the next step comes as a direct message to you. Nothing "
+      "changes before "
+      "you rotate the key in the dashboard.",
+      state.target.name(), state.compromise ? " for a suspected leak: 1 last look, then act" : "");
+}
+
+}  // namespace
+
+asio::awaitable<json> rotate(Desk& desk, RotateCommand command, slack::SlashCommand from, std::string once) {
+  const std::string what = "/rotate " + command.provider + " " + command.environment;
+  const Standing standing = co_await desk.authority.standing(from.user);
+  if (standing != Standing::superadmin) {
+    const bool unknown = standing == Standing::unknown;
+    co_await record_refusal(desk, from.user, what, unknown ? "standing_unknown" : "not_superadmin", once);
+    co_return only_you(
+        unknown ? "Slack did not say who the superadmins are, so nobody is one right now. Try again in a "
+                  "minute. Nothing was started."
+                : "Only a superadmin can rotate a key. Nothing was started. `/rotate help` says who to ask.");
+  }
+  const Target* target = find_target(desk, command.provider, command.environment);
+  if (!target) {
+    co_await record_refusal(desk, from.user, what, "unknown_target", once);
+    co_return only_you(unknown_target(desk, command));
+  }
+  rotation::Started started{.target = *target,
+                            .operator_id = from.user,
+                            .channel = desk.channel,
+                            .compromise = command.compromise,
+                            .reason = command.reason};
+  const auto result = co_await desk.runner.start(std::move(started), once);
+  if (const auto* other = std::get_if<rotation::AlreadyLive>(&result)) {
+    co_await record_refusal(desk, from.user, what, "already_live", once);
+    co_return only_you(already_live(desk, *other->state));
+  }
+  if (std::holds_alternative<rotation::Duplicate>(result)) co_return json();  // answered the first time
+  co_return only_you(started_text(*std::get<std::shared_ptr<const rotation::State>>(result)));
+}
+
+}  // namespace keyturn::commands

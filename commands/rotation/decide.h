@@ -1,0 +1,43 @@
+// The procedure, as one pure function: from what has happened and what time it is, to what comes next. No
+// clock, no I/O, no coroutine. Read `kProcedure` in decide.cpp from top to bottom: it is the operators'
+// written procedure.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "commands/rotation/state.h"
+
+namespace keyturn::commands::rotation {
+
+struct Decision {
+  // Conclusions to put into the journal before anything else is decided.
+  std::vector<Event> record;
+  // What should be going on now; what is already running is left running.
+  std::vector<Action> act;
+  // When to ask again if nothing happens before.
+  std::optional<TimePoint> wake;
+  // Nothing is left to do, ever.
+  bool done = false;
+};
+
+Decision decide(const State& state, TimePoint now);
+
+// What a person would call the stage that the rotation is in.
+enum class Stage {
+  checking,
+  awaiting_operator,
+  awaiting_key,
+  validating,
+  storing,
+  propagating,
+  verifying,
+  grace,
+  proving,
+  halted,
+  closed
+};
+Stage stage_of(const State& state, TimePoint now);
+std::string_view name_of(Stage stage);
+
+}  // namespace keyturn::commands::rotation

@@ -1,0 +1,206 @@
+// Everything that can happen in a rotation. The journal holds these, in order; the state is their fold, and
+// the audit log is nothing else. No event holds a key: keys are named by their fingerprint.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "commands/rotation/action.h"
+#include "commands/target.h"
+#include "integrations/error.h"
+#include "integrations/health.h"
+#include "integrations/provider.h"
+#include "storage/clock.h"
+
+namespace keyturn::commands::rotation {
+
+using integrations::Health;
+using integrations::Probe;
+using storage::Duration;
+using storage::TimePoint;
+
+// ---- start
+struct Started {
+  Target target;  // a copy: later changes of the settings don't touch this rotation
+  std::string operator_id;
+  std::string channel;  // where the team is told
+  bool compromise = false;
+  std::string reason;  // what happened, under --compromise; may come later
+};
+
+// ---- every action: its intent, and how it failed if it did
+struct ActionStarted {
+  Action action;
+};
+struct ActionFailed {
+  Action action;
+  bool can_retry = false;
+  std::string reason;  // in our words: "Heroku answered 503"
+  std::string request_id;
+};
+
+// ---- prerequisites
+struct OperatorChecked {
+  bool allowed = false;
+  std::string reason;  // why not
+};
+struct CurrentKeyRead {
+  std::string secret_id;
+  int version = 0;
+  std::string fingerprint;
+  std::string kind;  // what its format says: "restricted_key", "master_key", ...
+  bool hidden = false, rotated_by_store = false, is_reference = false;
+  std::vector<std::string> syncs;  // what copies this path onward by itself
+  std::string request_id;
+};
+struct ConsumerInspected {
+  std::string app;
+  std::string fingerprint;  // of the key in its configuration; empty: none
+  bool holds_master_key = false;
+  bool maintenance = false;
+  int release = 0;
+  bool release_pending = false;
+  int dynos_up = 0, dynos = 0;
+  std::string request_id;
+};
+struct KeyProbed {
+  ActionKind purpose{};  // probe_old_key, probe_new_key or probe_old_again
+  std::vector<Probe> probes;
+};
+struct BillingChecked {
+  Health health = Health::unknown;
+  int status = 0;
+  std::string detail;
+};
+struct OperatorConfirmed {
+  std::vector<std::string> confirmations;
+  std::string reason;
+};
+
+// ---- the form
+struct FormIssued {
+  std::string token_hash;  // the token itself is only in the link
+  TimePoint expires_at;
+};
+struct FormSent {
+  std::string channel, ts;  // the DM that holds the link
+};
+struct FormOpened {
+  std::string peer;
+};
+struct PasteRefused {
+  std::string code;
+  int attempts_left = 0;
+};
+struct KeyReceived {
+  std::string fingerprint;
+  Duration grace_chosen{};
+  TimePoint rotated_at;
+  TimePoint old_key_expires_at;
+  std::string peer;
+};
+struct KeyRejected {  // by validation; the sealed copy is destroyed
+  std::string code;
+  std::string sentence;
+};
+struct LinkRequested {};  // by the operator: a new one
+
+// ---- store and propagate
+struct KeyStored {
+  int version = 0, previous_version = 0;
+  bool already_there = false;
+  std::string request_id;
+};
+struct ConsumerUpdated {
+  std::string app;
+  bool already_there = false;
+  int release = 0;
+  std::string request_id;
+};
+struct ConsumerRunning {
+  std::string app;
+  int release = 0;
+  int dynos = 0;
+  std::string request_id;
+};
+
+// ---- verify
+struct WatchProgressed {  // totals since the watch began
+  std::string app;
+  Duration watched{};  // time in which the log was seen
+  Duration blind{};    // time in which it wasn't
+  int lines = 0, gaps = 0;
+  std::vector<std::string> failures;  // lines with a failure in them, redacted; the first few
+};
+struct WatchFinished {
+  WatchProgressed totals;
+};
+struct BillingWatched {
+  int healthy = 0, unhealthy = 0, unknown = 0;
+  bool failed = false;  // unhealthy twice in a row: once may be the restart
+  std::string last_problem;
+};
+struct Completed {
+  nlohmann::json context;  // what the procedure's audit entry lists, and the evidence
+};
+
+// ---- the end of the old key
+struct Reminded {};
+struct ProofTaken {
+  Probe old_key, new_key;
+};
+struct StillAlive {};  // the old key, too long after its deadline: the team is told
+struct ProvenDead {};
+
+// ---- people, and ends
+struct Halted {  // waits for a person
+  Action action;
+  std::string sentence;
+};
+struct RetryRequested {};
+struct Cancelled {};
+struct Refused {
+  std::string code;
+  std::string sentence;
+  bool alarm = false;  // a master key where none may be: SEV-1
+};
+struct Closed {
+  std::string outcome;  // "rotated", "refused", "cancelled"
+};
+
+// ---- messages in Slack
+struct MessageIntended {
+  std::string slot;
+};
+struct MessagePosted {
+  std::string slot, channel, ts;
+};
+
+using Event = std::variant<Started, ActionStarted, ActionFailed, OperatorChecked, CurrentKeyRead,
+                           ConsumerInspected, KeyProbed, BillingChecked, OperatorConfirmed, FormIssued,
+                           FormSent, FormOpened, PasteRefused, KeyReceived, KeyRejected, LinkRequested,
+                           KeyStored, ConsumerUpdated, ConsumerRunning, WatchProgressed, WatchFinished,
+                           BillingWatched, Completed, Reminded, ProofTaken, StillAlive, ProvenDead, Halted,
+                           RetryRequested, Cancelled, Refused, Closed, MessageIntended, MessagePosted>;
+
+// "secret.rotate.completed": the entry's type in the journal, and the `action` of the audit log.
+std::string_view type_of(const Event& event);
+nlohmann::json data_of(const Event& event);
+
+// The event behind a journal entry. Throws std::runtime_error for a type or shape that this program doesn't
+// know: a journal that can't be read whole must not be continued.
+Event read_event(std::string_view type, const nlohmann::json& data);
+
+// Purposes of the sealed boxes.
+inline constexpr std::string_view kOldKey = "old_key";
+inline constexpr std::string_view kNewKey = "new_key";
+
+// Which sealed keys die with this event.
+std::vector<std::string_view> destroyed_by(const Event& event);
+
+}  // namespace keyturn::commands::rotation

@@ -1,0 +1,350 @@
+#include "commands/rotation/judge.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <algorithm>
+
+#include "commands/json.h"
+
+namespace keyturn::commands::rotation {
+
+using integrations::Answer;
+using integrations::Mode;
+
+namespace {
+
+const KeyProbed* probes_of(const State& state, ActionKind purpose) {
+  const auto found = state.probed.find(purpose);
+  return found == state.probed.end() ? nullptr : &found->second.event;
+}
+
+const Probe* probe_of(const KeyProbed& probed, const std::string& endpoint) {
+  const auto found = std::ranges::find(probed.probes, endpoint, &Probe::endpoint);
+  return found == probed.probes.end() ? nullptr : &*found;
+}
+
+bool dead(const Probe& probe) {
+  return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
+}
+bool alive(const Probe& probe) { return probe.answer == Answer::granted || probe.answer == Answer::denied; }
+
+// The account that any of the answers named.
+std::string account_in(const KeyProbed& probed) {
+  for (const Probe& probe : probed.probes) {
+    if (!probe.account.empty()) return probe.account;
+  }
+  return {};
+}
+
+std::string join(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+
+Refused refuse(std::string code, std::string sentence, bool alarm = false) {
+  return {.code = std::move(code), .sentence = std::move(sentence), .alarm = alarm};
+}
+
+std::optional<Refused> objection_to_current_key(const State& s, const CurrentKeyRead& key) {
+  const auto& name = s.target.store.name;
+  if (key.hidden) {
+    return refuse("hidden",
+                  fmt::format("Infisical hides the value of {} from this bot. Its machine identity needs the "
+                              "permission to read values.",
+                              name));
+  }
+  if (key.kind == "master_key") {
+    return refuse(
+        "master_key_stored",
+        fmt::format("SEV-1: Infisical holds a Stripe *master* key under {} ({}). A master key may be stored "
+                    "nowhere. Treat it as leaked: roll it in the dashboard now.",
+                    name, s.target.store.environment),
+        /*alarm=*/true);
+  }
+  if (key.is_reference) {
+    return refuse(
+        "reference",
+        fmt::format("{} is a reference to another secret in Infisical. Rotate that one instead.", name));
+  }
+  if (key.rotated_by_store) {
+    return refuse("rotated_by_store",
+                  fmt::format("Infisical rotates {} itself and refuses our writes.", name));
+  }
+  if (key.kind == "wrong_mode") {
+    return refuse("wrong_mode", fmt::format("Infisical holds a {} key under {}, where a {} key belongs.",
+                                            s.target.mode == Mode::live ? "test" : "live", name,
+                                            s.target.mode == Mode::live ? "live" : "test"));
+  }
+  if (key.kind != "restricted_key") {
+    return refuse("not_restricted",
+                  fmt::format("What Infisical holds under {} is no restricted key of Stripe.", name));
+  }
+  if (!key.syncs.empty()) {
+    return refuse(
+        "sync", fmt::format("Infisical itself copies this path onward ({}). Two writers would fight over the "
+                            "consumer; switch that sync off, or rotate through it.",
+                            join(key.syncs)));
+  }
+  return std::nullopt;
+}
+
+std::optional<Refused> objection_to_consumer(const State& s, const ConsumerInspected& consumer) {
+  if (consumer.holds_master_key) {
+    return refuse("master_key_stored",
+                  fmt::format("SEV-1: the configuration of {} holds a Stripe *master* key. Treat it "
+                              "as leaked: roll it in the dashboard now.",
+                              consumer.app),
+                  /*alarm=*/true);
+  }
+  if (s.current && consumer.fingerprint != s.current->event.fingerprint) {
+    return refuse(
+        "drift",
+        fmt::format("{} and Infisical do not hold the same key (Infisical {}, {} {}). Somebody changed "
+                    "one of them by hand; settle which one is right first.",
+                    consumer.app, s.current->event.fingerprint, consumer.app,
+                    consumer.fingerprint.empty() ? "none" : consumer.fingerprint));
+  }
+  if (consumer.release_pending) {
+    return refuse("release_pending",
+                  fmt::format("{} has a release running (v{}). Wait for it, then start again.", consumer.app,
+                              consumer.release));
+  }
+  return std::nullopt;
+}
+
+std::optional<Refused> objection_to_scopes(const State& s, const KeyProbed& old_key) {
+  for (const Probe& probe : old_key.probes) {
+    if (dead(probe)) {
+      return refuse("already_dead",
+                    "Stripe refuses the current key already, so there is nothing to rotate: billing is "
+                    "likely down now. Create a fresh restricted key with the same permissions in the "
+                    "dashboard and put it into Infisical and the consumers.");
+    }
+  }
+  if (s.compromise) return std::nullopt;  // a leak doesn't wait for a tidy scope set; see warnings()
+  for (const auto& endpoint : s.target.permitted) {
+    const Probe* probe = probe_of(old_key, endpoint);
+    if (probe && probe->answer == Answer::denied) {
+      return refuse("missing_permission",
+                    fmt::format("The current key may not call {}, which the settings list as "
+                                "permitted. A rotation keeps the permissions, so settle that first.",
+                                endpoint));
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Refused> objection(const State& s) {
+  if (s.operator_check && !s.operator_check->event.allowed) {
+    return refuse("operator", s.operator_check->event.reason);
+  }
+  if (s.current) {
+    if (auto refused = objection_to_current_key(s, s.current->event)) return refused;
+  }
+  for (const auto& [app, inspected] : s.inspected) {
+    if (auto refused = objection_to_consumer(s, inspected.event)) return refused;
+  }
+  if (const KeyProbed* old_key = probes_of(s, ActionKind::probe_old_key)) {
+    if (auto refused = objection_to_scopes(s, *old_key)) return refused;
+    const std::string account = account_in(*old_key);
+    if (!s.target.account.empty() && !account.empty() && account != s.target.account) {
+      return refuse("account", fmt::format("The current key belongs to {}, and the settings expect {}.",
+                                           account, s.target.account));
+    }
+  }
+  if (s.billing_before && s.billing_before->event.health == Health::unhealthy && !s.compromise) {
+    return refuse("billing_unhealthy",
+                  fmt::format("The billing endpoint is not healthy before the rotation ({}). Fix that "
+                              "first: afterwards nobody could tell what broke it.",
+                              s.billing_before->event.detail));
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> warnings(const State& s) {
+  std::vector<std::string> found;
+  for (const auto& [app, inspected] : s.inspected) {
+    if (inspected.event.dynos == 0)
+      found.push_back(app + " runs no dyno: nothing there will exercise the new key.");
+    if (inspected.event.maintenance) found.push_back(app + " is in maintenance mode.");
+  }
+  if (const KeyProbed* old_key = probes_of(s, ActionKind::probe_old_key)) {
+    for (const auto& endpoint : s.target.denied) {
+      const Probe* probe = probe_of(*old_key, endpoint);
+      if (probe && probe->answer == Answer::granted) {
+        found.push_back("The current key may call " + endpoint + ", which the settings list as denied.");
+      }
+    }
+    for (const auto& endpoint : s.target.permitted) {
+      const Probe* probe = probe_of(*old_key, endpoint);
+      if (probe && probe->answer == Answer::denied) {
+        found.push_back("The current key may not call " + endpoint +
+                        ", which the settings list as permitted.");
+      }
+    }
+  }
+  if (s.billing_before && s.billing_before->event.health != Health::healthy) {
+    found.push_back("The billing endpoint is not healthy already: " + s.billing_before->event.detail + ".");
+  }
+  return found;
+}
+
+std::optional<KeyRejected> rejection(const State& s) {
+  const KeyProbed* fresh = probes_of(s, ActionKind::probe_new_key);
+  const KeyProbed* before = probes_of(s, ActionKind::probe_old_key);
+  if (!fresh || !before) return std::nullopt;
+  const std::string back = " The key in use has not been touched.";
+
+  if (std::ranges::all_of(fresh->probes, dead)) {
+    return KeyRejected{"dead", "Stripe does not accept the key that you pasted." + back};
+  }
+  const std::string account = account_in(*fresh);
+  const std::string expected = account_in(*before).empty() ? s.target.account : account_in(*before);
+  if (!account.empty() && !expected.empty() && account != expected) {
+    return KeyRejected{
+        "account", fmt::format("The new key belongs to another Stripe account ({}, expected {}).{}", account,
+                               expected, back)};
+  }
+  bool same_account_shown = !account.empty() && account == expected;
+  for (const Probe& old_probe : before->probes) {
+    const Probe* probe = probe_of(*fresh, old_probe.endpoint);
+    if (!probe) continue;
+    if (probe->livemode && *probe->livemode != (s.target.mode == Mode::live)) {
+      return KeyRejected{"mode", "The new key answers with data of the other mode." + back};
+    }
+    if (old_probe.answer == Answer::granted && probe->answer == Answer::denied) {
+      return KeyRejected{
+          "lost_permission",
+          fmt::format("The new key may not call {}, and the old one may. A rotation keeps the permissions, "
+                      "so this is another key.{}",
+                      probe->endpoint, back)};
+    }
+    if (old_probe.answer == Answer::denied && probe->answer == Answer::granted) {
+      return KeyRejected{
+          "gained_permission",
+          fmt::format("The new key may call {}, and the old one may not. A rotation keeps the permissions, "
+                      "so this is another key.{}",
+                      probe->endpoint, back)};
+    }
+    if (!probe->newest_object.empty() && probe->newest_object == old_probe.newest_object)
+      same_account_shown = true;
+  }
+  if (!same_account_shown) {
+    return KeyRejected{
+        "account_unproven",
+        "Nothing that Stripe answered shows that the new key belongs to the same account as the old one." +
+            back};
+  }
+  return std::nullopt;
+}
+
+std::optional<Halted> verification_failure(const State& s) {
+  for (const auto& [app, watched] : s.watched) {
+    const auto& failures = watched.event.totals.failures;
+    if (failures.empty()) continue;
+    return Halted{.action = {ActionKind::watch_consumer, app},
+                  .sentence = fmt::format("the log of {} shows a failure that points at the key: {}", app,
+                                          failures.front())};
+  }
+  if (!s.billing_watched) return std::nullopt;
+  const BillingWatched& billing = s.billing_watched->event;
+  if (billing.failed) {
+    return Halted{.action = {ActionKind::watch_billing, {}},
+                  .sentence = "the billing endpoint was not healthy: " + billing.last_problem};
+  }
+  if (billing.healthy == 0) {
+    return Halted{.action = {ActionKind::watch_billing, {}},
+                  .sentence = "the billing endpoint never gave an answer: " + billing.last_problem};
+  }
+  return std::nullopt;
+}
+
+ProofWorth worth(const ProofTaken& proof, bool old_key_was_deleted) {
+  if (alive(proof.old_key)) return ProofWorth::alive;
+  if (dead(proof.new_key)) return ProofWorth::broken;
+  if (proof.new_key.answer != Answer::granted) return ProofWorth::nothing;
+  if (proof.old_key.answer == Answer::expired) return ProofWorth::dead;
+  // A key that "Now" deleted may be unknown to Stripe instead of expired; an expiry is always named as one.
+  if (proof.old_key.answer == Answer::unknown_key && old_key_was_deleted) return ProofWorth::dead;
+  return ProofWorth::nothing;
+}
+
+int proofs_in_a_row(const State& s) {
+  const bool deleted = s.received && s.received->event.grace_chosen == Duration::zero();
+  int count = 0;
+  for (const auto& proof : s.proofs) {
+    switch (worth(proof.event, deleted)) {
+      case ProofWorth::dead:
+        ++count;
+        break;
+      case ProofWorth::nothing:
+        break;
+      case ProofWorth::alive:
+      case ProofWorth::broken:
+        count = 0;
+        break;
+    }
+  }
+  return count;
+}
+
+nlohmann::json completion_context(const State& s, TimePoint now) {
+  using nlohmann::json;
+  const auto hours = [](Duration duration) {
+    return std::chrono::duration<double, std::ratio<3600>>(duration).count();
+  };
+  json context = {{"secret_name", s.target.store.name},
+                  {"provider", s.target.provider},
+                  {"environment", s.target.environment},
+                  {"actor", s.operator_id},
+                  {"method", "operator-assisted-dashboard"},
+                  {"compromise", s.compromise},
+                  {"completed_at", now},
+                  {"next_rotation_due_at", now + s.target.cadence}};
+  if (!s.reason.empty()) context["reason"] = s.reason;
+  if (s.received) {
+    context["grace_period_hours"] = hours(s.received->event.grace_chosen);
+    context["rotated_at"] = s.received->event.rotated_at;
+    context["old_key_expires_at"] = s.received->event.old_key_expires_at;
+    context["new_key_fingerprint"] = s.received->event.fingerprint;
+  }
+  if (s.current) context["old_key_fingerprint"] = s.current->event.fingerprint;
+  if (s.stored) {
+    context["infisical"] = {{"version", s.stored->event.version},
+                            {"previous_version", s.stored->event.previous_version},
+                            {"request_id", s.stored->event.request_id}};
+  }
+  context["consumers"] = json::array();
+  for (const auto& [app, updated] : s.updated) {
+    json consumer = {
+        {"app", app}, {"release", updated.event.release}, {"request_id", updated.event.request_id}};
+    if (const auto running = s.running.find(app); running != s.running.end()) {
+      consumer["dynos"] = running->second.event.dynos;
+    }
+    if (const auto watched = s.watched.find(app); watched != s.watched.end()) {
+      const auto& totals = watched->second.event.totals;
+      consumer["log_watch"] = {{"watched_ms", totals.watched},
+                               {"blind_ms", totals.blind},
+                               {"gaps", totals.gaps},
+                               {"lines", totals.lines},
+                               {"failures", totals.failures.size()}};
+    }
+    context["consumers"].push_back(std::move(consumer));
+  }
+  if (const KeyProbed* fresh = probes_of(s, ActionKind::probe_new_key)) {
+    json scopes = json::array();
+    for (const Probe& probe : fresh->probes) {
+      scopes.push_back({{"endpoint", probe.endpoint},
+                        {"answer", integrations::name_of(probe.answer)},
+                        {"status", probe.status},
+                        {"request_id", probe.request_id}});
+    }
+    context["scopes"] = std::move(scopes);
+  }
+  if (s.billing_watched) {
+    context["billing"] = {{"healthy", s.billing_watched->event.healthy},
+                          {"unhealthy", s.billing_watched->event.unhealthy},
+                          {"unknown", s.billing_watched->event.unknown}};
+  }
+  return context;
+}
+
+}  // namespace keyturn::commands::rotation

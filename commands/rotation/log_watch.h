@@ -1,0 +1,42 @@
+// What a stretch of an app's log showed: lines, failures, and the time in which nothing could be seen. Pure.
+// A log that is replayed after a reconnect is counted once; a stretch without a connection is a gap, never
+// silence.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "commands/rotation/events.h"
+#include "integrations/consumer.h"
+
+namespace keyturn::commands::rotation {
+
+class LogWatch {
+ public:
+  // Goes on from `totals` (of an earlier run of this process). `since`: lines that are older belong to the
+  // time before the new key, and don't count. `patterns`: a line that holds one of them, without regard to
+  // case, is a failure.
+  LogWatch(WatchProgressed totals, TimePoint since, std::vector<std::string> patterns);
+
+  void connected(TimePoint now);
+  void disconnected(TimePoint now);
+  void line(const integrations::LogLine& line);
+  // Time passed while connected.
+  void seen_until(TimePoint now);
+
+  const WatchProgressed& totals() const { return totals_; }
+  bool failed() const { return !totals_.failures.empty(); }
+
+ private:
+  bool is_failure(const integrations::LogLine& line) const;
+
+  WatchProgressed totals_;
+  TimePoint since_;
+  std::vector<std::string> patterns_;  // lower case
+  bool connected_ = false;
+  std::optional<TimePoint> last_;  // until when time is accounted for
+  std::set<std::string> seen_;     // lines, by their text, of the newest stretch
+};
+
+}  // namespace keyturn::commands::rotation

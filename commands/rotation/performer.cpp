@@ -1,0 +1,198 @@
+#include "commands/rotation/performer.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "integrations/error.h"
+#include "integrations/stripe/key_format.h"
+#include "storage/ids.h"
+
+namespace keyturn::commands::rotation {
+
+namespace asio = boost::asio;
+using integrations::Answer;
+using integrations::ApiError;
+using integrations::Failure;
+using integrations::System;
+
+void fail(System system, const std::string& reason, bool can_retry, const std::string& request_id) {
+  throw ApiError({.system = system,
+                  .failure = can_retry ? Failure::busy : Failure::refused,
+                  .operation = "",
+                  .reason = reason,
+                  .request_id = request_id});
+}
+
+std::string variable_of(const State& state, const std::string& app) {
+  const auto found = std::ranges::find(state.target.consumers, app, &ConsumerTarget::app);
+  if (found == state.target.consumers.end()) throw std::logic_error("no consumer " + app);
+  return found->variable;
+}
+
+asio::awaitable<Outcome> RealPerformer::perform(Action action, StatePointer state, Recorder record) {
+  switch (action.kind) {
+    case ActionKind::check_operator: {
+      auto checked = co_await systems_.people.check(state->operator_id);
+      co_return Outcome{.events = {std::move(checked)}, .boxes = {}};
+    }
+    case ActionKind::read_current_key:
+      co_return co_await read_current_key(state);
+    case ActionKind::inspect_consumer:
+      co_return co_await inspect_consumer(state, action.subject);
+    case ActionKind::probe_old_key:
+    case ActionKind::probe_new_key:
+    case ActionKind::probe_old_again:
+      co_return co_await probe_key(state, action.kind);
+    case ActionKind::check_billing:
+      co_return co_await check_billing(state);
+    case ActionKind::issue_form:
+      co_return co_await issue_form(state, record);
+    case ActionKind::store_key:
+      co_return co_await store_key(state);
+    case ActionKind::update_consumer:
+      co_return co_await update_consumer(state, action.subject);
+    case ActionKind::await_consumer:
+      co_return co_await await_consumer(state, action.subject);
+    case ActionKind::watch_consumer:
+      co_return co_await watch_consumer(state, action.subject, record);
+    case ActionKind::watch_billing:
+      co_return co_await watch_billing(state);
+    case ActionKind::take_proof:
+      co_return co_await take_proof(state);
+  }
+  throw std::logic_error("an action that nobody performs");
+}
+
+asio::awaitable<Outcome> RealPerformer::read_current_key(StatePointer state) {
+  const auto address = state->target.store;
+  auto stored = co_await systems_.store.read(address, std::nullopt);
+  CurrentKeyRead read{.secret_id = stored.id,
+                      .version = stored.version,
+                      .fingerprint = {},
+                      .kind = {},
+                      .hidden = stored.hidden,
+                      .rotated_by_store = stored.rotated_by_store,
+                      .is_reference = stored.is_reference,
+                      .syncs = {},
+                      .request_id = stored.request_id};
+  for (const auto& sync : co_await systems_.store.syncs(address.project)) {
+    if (sync.automatic && sync.environment == address.environment && sync.path == address.path) {
+      read.syncs.push_back(sync.destination + (sync.app.empty() ? "" : " " + sync.app));
+    }
+  }
+  Outcome outcome;
+  if (stored.value && !stored.hidden) {
+    read.fingerprint = systems_.vault.fingerprint(*stored.value);
+    read.kind = stripe::name_of(stripe::classify_paste(stored.value->expose(), state->target.mode));
+    // A key that may not exist is not kept either, not even sealed.
+    if (read.kind == "restricted_key")
+      outcome.boxes = {systems_.vault.seal(state->id, kOldKey, *stored.value)};
+  }
+  outcome.events = {std::move(read)};
+  co_return outcome;
+}
+
+asio::awaitable<Outcome> RealPerformer::inspect_consumer(StatePointer state, std::string app) {
+  const auto info = co_await systems_.consumer.info(app);
+  const std::string variable = variable_of(*state, app);
+  const auto config = co_await systems_.consumer.config(app, variable);
+  const auto releases = co_await systems_.consumer.releases(app, 1);
+  const auto dynos = co_await systems_.consumer.dynos(app);
+  ConsumerInspected inspected{.app = app, .fingerprint = {}, .request_id = config.request_id};
+  inspected.maintenance = info.maintenance;
+  if (config.value) {
+    inspected.fingerprint = systems_.vault.fingerprint(*config.value);
+    inspected.holds_master_key =
+        stripe::classify_paste(config.value->expose(), state->target.mode) == stripe::Pasted::master_key;
+  }
+  if (!releases.empty()) {
+    inspected.release = releases.front().version;
+    inspected.release_pending = releases.front().status == integrations::ReleaseStatus::pending;
+  }
+  for (const auto& dyno : dynos) {
+    if (dyno.type == "release" || dyno.type == "run") continue;
+    ++inspected.dynos;
+    if (dyno.state == "up") ++inspected.dynos_up;
+  }
+  co_return Outcome{.events = {std::move(inspected)}, .boxes = {}};
+}
+
+// Every call of the permitted and denied sets. An answer that says nothing makes the whole attempt say
+// nothing.
+asio::awaitable<Outcome> RealPerformer::probe_key(StatePointer state, ActionKind purpose) {
+  const bool fresh = purpose == ActionKind::probe_new_key;
+  const auto key = co_await systems_.vault.open(state->id, std::string(fresh ? kNewKey : kOldKey));
+  std::vector<std::string> endpoints = state->target.permitted;
+  // Whether the old key still lives is one question, so one call answers it.
+  if (purpose == ActionKind::probe_old_again) {
+    endpoints.resize(1);
+  } else {
+    endpoints.insert(endpoints.end(), state->target.denied.begin(), state->target.denied.end());
+  }
+  KeyProbed probed{.purpose = purpose, .probes = {}};
+  for (const auto& endpoint : endpoints) {
+    auto probe = co_await systems_.provider.probe(key, endpoint);
+    if (probe.answer == Answer::address) {
+      fail(System::stripe,
+           "the key is limited to other IP addresses than this bot's, so Stripe won't tell us anything "
+           "about it (dashboard: Manage IP restrictions)",
+           /*can_retry=*/false, probe.request_id);
+    }
+    if (probe.answer == Answer::inconclusive) {
+      fail(System::stripe,
+           "no usable answer for " + endpoint + (probe.note.empty() ? "" : " (" + probe.note + ")"),
+           /*can_retry=*/true, probe.request_id);
+    }
+    probed.probes.push_back(std::move(probe));
+  }
+  co_return Outcome{.events = {std::move(probed)}, .boxes = {}};
+}
+
+asio::awaitable<Outcome> RealPerformer::check_billing(StatePointer state) {
+  const auto report = co_await systems_.health.check(state->target.billing);
+  // A leak doesn't wait for an endpoint that can't be reached; a routine rotation does.
+  if (report.health == integrations::Health::unknown && !state->compromise) {
+    fail(System::billing, report.detail, /*can_retry=*/true);
+  }
+  co_return Outcome{
+      .events = {BillingChecked{.health = report.health, .status = report.status, .detail = report.detail}},
+      .boxes = {}};
+}
+
+// The hash is on disk before the link exists outside, so that whoever opens it finds it known.
+asio::awaitable<Outcome> RealPerformer::issue_form(StatePointer state, Recorder record) {
+  const storage::Secret token = storage::new_token();
+  std::vector<Event> issued;
+  issued.emplace_back(FormIssued{.token_hash = storage::sha256_hex(token.expose()),
+                                 .expires_at = systems_.clock.now() + state->target.timing.form_life});
+  co_await record(std::move(issued));
+  std::string link = systems_.form_url + "#" + std::string(token.expose());
+  auto sent = co_await systems_.people.send_form(state, std::move(link));
+  co_return Outcome{.events = {std::move(sent)}, .boxes = {}};
+}
+
+asio::awaitable<Outcome> RealPerformer::take_proof(StatePointer state) {
+  const std::string endpoint = state->target.permitted.front();
+  const auto old_key = co_await systems_.vault.open(state->id, std::string(kOldKey));
+  ProofTaken proof;
+  proof.old_key = co_await systems_.provider.probe(old_key, endpoint);
+  // The new key as it is stored now: that is the one that billing depends on. Not being able to read it is no
+  // verdict.
+  integrations::StoredSecret stored;
+  std::string unreadable;
+  try {
+    stored = co_await systems_.store.read(state->target.store, std::nullopt);
+    if (!stored.value) unreadable = "Infisical hides the new key";
+  } catch (const ApiError& error) {
+    unreadable = error.what();
+  }
+  if (unreadable.empty()) {
+    proof.new_key = co_await systems_.provider.probe(stored.value, endpoint);
+  } else {
+    proof.new_key = {
+        .endpoint = endpoint, .answer = Answer::inconclusive, .at = systems_.clock.now(), .note = unreadable};
+  }
+  co_return Outcome{.events = {std::move(proof)}, .boxes = {}};
+}
+
+}  // namespace keyturn::commands::rotation

@@ -1,0 +1,152 @@
+// The writing actions: the secret store, then the consumers. Each compares, writes, and reads back.
+#include <spdlog/fmt/fmt.h>
+#include <algorithm>
+
+#include "commands/rotation/performer.h"
+#include "integrations/error.h"
+#include "integrations/net/within.h"
+
+namespace keyturn::commands::rotation {
+
+namespace asio = boost::asio;
+using integrations::ReleaseStatus;
+using integrations::System;
+
+asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
+  const auto& address = state->target.store;
+  const auto& pinned = state->current->event;
+  const auto key = co_await systems_.vault.open(state->id, std::string(kNewKey));
+
+  const auto before = co_await systems_.store.read(address, std::nullopt);
+  if (!before.value)
+    fail(System::infisical, "Infisical hides the value of " + address.name, /*can_retry=*/false);
+  if (before.value->equals(*key)) {  // written by an earlier attempt whose answer was lost
+    co_return Outcome{.events = {KeyStored{.version = before.version,
+                                           .previous_version = pinned.version,
+                                           .already_there = true,
+                                           .request_id = before.request_id}},
+                      .boxes = {}};
+  }
+  if (before.id != pinned.secret_id || before.version != pinned.version) {
+    fail(System::infisical,
+         fmt::format(
+             "somebody else changed {} meanwhile (version {} was expected, {} is there); look who, and why, "
+             "before this key is written over it",
+             address.name, pinned.version, before.version),
+         /*can_retry=*/false, before.request_id);
+  }
+  const auto answer =
+      co_await systems_.store.write(address, key, "rotated by Keyturn for " + state->operator_id, state->id);
+  if (const auto* pending = std::get_if<integrations::ApprovalPending>(&answer)) {
+    fail(System::infisical,
+         fmt::format("the change waits for approval in Infisical ({}); approve it there, then try again",
+                     pending->slug),
+         /*can_retry=*/false);
+  }
+  const auto& written = std::get<integrations::SecretWritten>(answer);
+  const auto after = co_await systems_.store.read(address, std::nullopt);
+  if (!after.value || !after.value->equals(*key) || after.version != written.version) {
+    fail(System::infisical,
+         "what Infisical holds now is not what was written; somebody else may be writing too",
+         /*can_retry=*/false, after.request_id);
+  }
+  co_return Outcome{.events = {KeyStored{.version = after.version,
+                                         .previous_version = pinned.version,
+                                         .already_there = false,
+                                         .request_id = written.request_id}},
+                    .boxes = {}};
+}
+
+asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std::string app) {
+  const std::string variable = variable_of(*state, app);
+  const auto key = co_await systems_.vault.open(state->id, std::string(kNewKey));
+  const int release_before = state->inspected.at(app).event.release;
+
+  const auto before = co_await systems_.consumer.config(app, variable);
+  bool already_there = before.value && before.value->equals(*key);
+  std::string request_id = before.request_id;
+  if (!already_there) {
+    const std::string found = before.value ? systems_.vault.fingerprint(*before.value) : "none";
+    if (found != state->current->event.fingerprint) {
+      fail(System::heroku,
+           fmt::format("{} holds another key now ({}) than at the start; somebody changed it by hand", app,
+                       found),
+           /*can_retry=*/false, before.request_id);
+    }
+    request_id = co_await systems_.consumer.set_config(app, variable, key);
+    const auto after = co_await systems_.consumer.config(app, variable);
+    if (!after.value || !after.value->equals(*key)) {
+      fail(System::heroku, app + " does not hold the key that was just written", /*can_retry=*/true,
+           after.request_id);
+    }
+  }
+  const auto releases = co_await systems_.consumer.releases(app, 1);
+  if (releases.empty() || releases.front().version <= release_before) {
+    fail(System::heroku, app + " has made no release for the change yet", /*can_retry=*/true, request_id);
+  }
+  co_return Outcome{.events = {ConsumerUpdated{.app = app,
+                                               .already_there = already_there,
+                                               .release = releases.front().version,
+                                               .request_id = request_id}},
+                    .boxes = {}};
+}
+
+namespace {
+
+// What one look at the dynos says, after the rule of `heroku ps:wait`: every dyno up, on that release or a
+// newer one.
+struct DynoCount {
+  int all = 0, ready = 0;
+  std::string crashed;  // one that crashed on the new release
+};
+
+DynoCount count(const std::vector<integrations::Dyno>& dynos, int release) {
+  DynoCount counted;
+  for (const auto& dyno : dynos) {
+    if (dyno.type == "release" || dyno.type == "run") continue;
+    ++counted.all;
+    if (dyno.state == "up" && dyno.release >= release) ++counted.ready;
+    if (dyno.state == "crashed" && dyno.release >= release) counted.crashed = dyno.name;
+  }
+  return counted;
+}
+
+}  // namespace
+
+asio::awaitable<Outcome> RealPerformer::await_consumer(StatePointer state, std::string app) {
+  const auto& updated = state->updated.at(app);
+  const int wanted = updated.event.release;
+  const TimePoint limit = updated.at + state->target.timing.release_limit;
+  for (;;) {
+    const auto releases = co_await systems_.consumer.releases(app, 10);
+    const auto release = std::ranges::find(releases, wanted, &integrations::Release::version);
+    if (release != releases.end() &&
+        (release->status == ReleaseStatus::failed || release->status == ReleaseStatus::expired)) {
+      fail(System::heroku,
+           fmt::format("the release v{} of {} failed; its dynos still run the old key", wanted, app),
+           /*can_retry=*/false, release->request_id);
+    }
+    const bool released = release != releases.end() && release->status == ReleaseStatus::succeeded;
+    const auto dynos = co_await systems_.consumer.dynos(app);
+    const DynoCount counted = count(dynos, wanted);
+    if (released && !counted.crashed.empty()) {
+      fail(System::heroku, fmt::format("{} of {} crashed on release v{}", counted.crashed, app, wanted),
+           /*can_retry=*/false);
+    }
+    if (released && counted.ready == counted.all) {
+      co_return Outcome{
+          .events = {ConsumerRunning{
+              .app = app, .release = wanted, .dynos = counted.all, .request_id = release->request_id}},
+          .boxes = {}};
+    }
+    if (systems_.clock.now() > limit) {
+      fail(System::heroku,
+           fmt::format("only {} of {} dynos of {} run release v{} after {}", counted.ready, counted.all, app,
+                       wanted, storage::in_words(state->target.timing.release_limit)),
+           /*can_retry=*/false);
+    }
+    co_await net::sleep_for(state->target.timing.poll_every);
+  }
+}
+
+}  // namespace keyturn::commands::rotation

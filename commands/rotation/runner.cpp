@@ -1,0 +1,287 @@
+#include "commands/rotation/runner.h"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+
+#include "commands/rotation/lock.h"
+#include "integrations/error.h"
+#include "storage/ids.h"
+
+namespace keyturn::commands::rotation {
+
+namespace asio = boost::asio;
+
+namespace {
+constexpr Duration kDiskRetry = std::chrono::seconds(5);
+constexpr Duration kUntoldFor = std::chrono::hours(24);
+constexpr std::string_view kOurselves = "keyturn";
+
+bool cancelled(const std::exception& error) {
+  const auto* system = dynamic_cast<const boost::system::system_error*>(&error);
+  return system && system->code() == asio::error::operation_aborted;
+}
+}  // namespace
+
+struct Runner::Live {
+  Live(asio::any_io_executor io, std::string id)
+      : state(std::make_shared<State>()), lock(io), wake(io, asio::steady_timer::time_point::max()) {
+    state->id = std::move(id);
+  }
+
+  void nudge() {
+    nudged = true;
+    wake.cancel();
+  }
+  // Readers hold snapshots, so a change goes to a copy.
+  void fold(const std::vector<Event>& events, TimePoint at) {
+    auto next = std::make_shared<State>(*state);
+    for (const Event& event : events) apply(*next, event, at);
+    state = std::move(next);
+  }
+
+  std::shared_ptr<State> state;
+  Lock lock;
+  asio::steady_timer wake;
+  bool nudged = false;
+  bool driven = false;
+  std::set<Action> running;
+};
+
+Runner::Runner(asio::any_io_executor io, storage::Journal& journal, const storage::Clock& clock,
+               Performer& performer, RunnerEvents events)
+    : io_(std::move(io)),
+      journal_(journal),
+      clock_(clock),
+      performer_(performer),
+      events_(std::move(events)),
+      tasks_(io_, [this](const std::string& task, std::exception_ptr failure) {
+        try {
+          std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+          if (events_.trouble) events_.trouble(task, error.what());
+        }
+      }) {}
+
+Runner::~Runner() = default;
+
+void Runner::load(const std::vector<storage::Entry>& entries) {
+  for (const auto& entry : entries) {
+    if (entry.rotation.empty()) continue;
+    auto& live = rotations_[entry.rotation];
+    if (!live) live = std::make_shared<Live>(io_, entry.rotation);
+    apply(*live->state, read_event(entry.type, nlohmann::json::parse(entry.data)), entry.at);
+  }
+}
+
+void Runner::resume() {
+  for (const auto& [id, live] : rotations_) {
+    const auto& closed = live->state->closed;
+    // A rotation that closed just before the process ended may have messages left to send.
+    if (closed && clock_.now() - closed->at > kUntoldFor) continue;
+    if (events_.changed) events_.changed(*live->state);
+    if (!closed) begin(live);
+  }
+}
+
+void Runner::begin(const std::shared_ptr<Live>& live) {
+  if (std::exchange(live->driven, true)) return;
+  tasks_.spawn("rotation " + live->state->id, drive(live));
+}
+
+asio::awaitable<StartResult> Runner::start(Started started, std::string once) {
+  const std::string name = started.target.name();
+  if (auto other = live(started.target.provider, started.target.environment)) co_return AlreadyLive{other};
+  // Two commands may wait for the disk at once: the second one is refused with what the first one will be.
+  if (starting_.contains(name)) {
+    auto soon = std::make_shared<State>();
+    soon->target = started.target;
+    soon->started_at = clock_.now();
+    co_return AlreadyLive{soon};
+  }
+  starting_.insert(name);
+  const std::shared_ptr<void> reserved(nullptr, [this, name](void*) { starting_.erase(name); });
+
+  const TimePoint now = clock_.now();
+  auto live = std::make_shared<Live>(io_, storage::new_rotation_id(now));
+  const std::string actor = started.operator_id;
+  Outcome outcome{.events = {std::move(started)}, .boxes = {}};
+  const std::string id = live->state->id;
+  rotations_[id] = live;
+  bool appended = false;
+  try {
+    appended = co_await append(live, actor, std::move(outcome), std::move(once));
+  } catch (...) {
+    rotations_.erase(id);
+    throw;
+  }
+  if (!appended) {
+    rotations_.erase(id);
+    co_return Duplicate{};
+  }
+  begin(live);
+  co_return std::shared_ptr<const State>(live->state);
+}
+
+asio::awaitable<bool> Runner::change(std::string id, std::string actor, Change change,
+                                     std::optional<std::string> once) {
+  const auto found = rotations_.find(id);
+  if (found == rotations_.end()) co_return false;
+  const auto live = found->second;
+  bool appended = false;
+  {
+    const auto held = co_await live->lock.acquire();
+    auto outcome = change(*live->state, clock_.now());
+    if (outcome) appended = co_await append(live, std::move(actor), std::move(*outcome), std::move(once));
+  }
+  live->nudge();
+  co_return appended;
+}
+
+// Appends and folds. The caller holds the lock (or is the only one who knows the rotation).
+asio::awaitable<bool> Runner::append(std::shared_ptr<Live> live, std::string actor, Outcome outcome,
+                                     std::optional<std::string> once) {
+  const TimePoint now = clock_.now();
+  storage::Batch batch;
+  for (const Event& event : outcome.events) {
+    batch.entries.push_back({.at = now,
+                             .rotation = live->state->id,
+                             .type = std::string(type_of(event)),
+                             .actor = actor,
+                             .data = data_of(event)});
+    for (const auto purpose : destroyed_by(event))
+      batch.destroyed.push_back({live->state->id, std::string(purpose)});
+  }
+  batch.boxes = std::move(outcome.boxes);
+  batch.once = std::move(once);
+  const auto committed = co_await journal_.commit(std::move(batch));
+  if (committed.duplicate) co_return false;
+  live->fold(outcome.events, now);
+  if (events_.changed) events_.changed(*live->state);
+  co_return true;
+}
+
+asio::awaitable<void> Runner::drive(std::shared_ptr<Live> live) {
+  for (;;) {
+    live->nudged = false;
+    Decision decision;
+    try {
+      decision = co_await advance(live);
+    } catch (const std::exception& error) {
+      if (cancelled(error)) throw;
+      if (events_.trouble) events_.trouble("rotation " + live->state->id, error.what());
+      decision = {.wake = clock_.now() + kDiskRetry};
+    }
+    if (decision.done) co_return;
+    if (live->nudged) continue;
+    if (decision.wake) {
+      live->wake.expires_after(std::max(*decision.wake - clock_.now(), Duration::zero()));
+    } else {
+      live->wake.expires_at(asio::steady_timer::time_point::max());
+    }
+    boost::system::error_code ignored;
+    co_await live->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
+      co_return;
+  }
+}
+
+// One turn: records conclusions until there are none, then sets going what isn't going yet.
+asio::awaitable<Decision> Runner::advance(std::shared_ptr<Live> live) {
+  const auto held = co_await live->lock.acquire();
+  Decision decision = decide(*live->state, clock_.now());
+  while (!decision.record.empty()) {
+    Outcome conclusion{.events = std::move(decision.record), .boxes = {}};
+    co_await append(live, std::string(kOurselves), std::move(conclusion), std::nullopt);
+    decision = decide(*live->state, clock_.now());
+  }
+  Outcome intents;
+  std::vector<Action> fresh;
+  for (const Action& action : decision.act) {
+    if (live->running.contains(action)) continue;
+    fresh.push_back(action);
+    intents.events.emplace_back(ActionStarted{action});
+  }
+  if (fresh.empty()) co_return decision;
+  co_await append(live, std::string(kOurselves), std::move(intents), std::nullopt);
+  for (const Action& action : fresh) {
+    live->running.insert(action);
+    tasks_.spawn(std::string(name_of(action.kind)) + " of " + live->state->id, work(live, action));
+  }
+  co_return decision;
+}
+
+asio::awaitable<void> Runner::work(std::shared_ptr<Live> live, Action action) {
+  const TimePoint began = clock_.now();
+  Outcome outcome = co_await perform(live, action);
+  const bool failed = !outcome.events.empty() && std::holds_alternative<ActionFailed>(outcome.events.back());
+  for (bool written = false; !written;) {
+    try {
+      const auto held = co_await live->lock.acquire();
+      Outcome attempt{.events = outcome.events, .boxes = outcome.boxes};
+      if (live->state->live())
+        co_await append(live, std::string(kOurselves), std::move(attempt), std::nullopt);
+      written = true;
+    } catch (const std::exception& error) {
+      if (cancelled(error)) throw;
+      if (events_.trouble) events_.trouble("journal", error.what());
+    }
+    if (!written) co_await net::sleep_for(kDiskRetry);
+  }
+  live->running.erase(action);
+  if (events_.acted) events_.acted(*live->state, action, clock_.now() - began, failed ? "failed" : "ok");
+  live->nudge();
+}
+
+asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action action) {
+  Recorder record = [this, live](std::vector<Event> events) -> asio::awaitable<void> {
+    const auto held = co_await live->lock.acquire();
+    Outcome progress{.events = std::move(events), .boxes = {}};
+    if (live->state->live())
+      co_await append(live, std::string(kOurselves), std::move(progress), std::nullopt);
+    live->nudge();
+  };
+  ActionFailed failure{.action = action, .can_retry = true, .reason = {}, .request_id = {}};
+  try {
+    std::shared_ptr<const State> snapshot = live->state;
+    co_return co_await performer_.perform(action, std::move(snapshot), record);
+  } catch (const integrations::ApiError& error) {
+    failure.can_retry = error.can_retry() || error.failure() == integrations::Failure::ambiguous;
+    failure.reason = error.what();
+    failure.request_id = error.details().request_id;
+  } catch (const std::exception& error) {
+    if (cancelled(error)) throw;
+    // Our own mistake, or the journal's: say so once in the log, and try again while that can help.
+    if (events_.trouble) events_.trouble(std::string(name_of(action.kind)), error.what());
+    failure.reason = "something unexpected happened inside Keyturn; its log says what";
+  }
+  co_return Outcome{.events = {failure}, .boxes = {}};
+}
+
+std::vector<std::shared_ptr<const State>> Runner::all() const {
+  std::vector<std::shared_ptr<const State>> states;
+  for (auto entry = rotations_.rbegin(); entry != rotations_.rend(); ++entry)
+    states.push_back(entry->second->state);
+  return states;
+}
+
+std::shared_ptr<const State> Runner::find(const std::string& id) const {
+  const auto found = rotations_.find(id);
+  return found == rotations_.end() ? nullptr : found->second->state;
+}
+
+std::shared_ptr<const State> Runner::live(const std::string& provider, const std::string& environment) const {
+  for (const auto& [id, live] : rotations_) {
+    const Target& target = live->state->target;
+    if (live->state->live() && target.provider == provider && target.environment == environment)
+      return live->state;
+  }
+  return nullptr;
+}
+
+void Runner::stop() { tasks_.cancel(); }
+
+asio::awaitable<bool> Runner::stopped(Duration limit) { co_return co_await tasks_.wait(limit); }
+
+}  // namespace keyturn::commands::rotation

@@ -1,0 +1,158 @@
+#include "commands/rotation/state.h"
+
+#include <algorithm>
+
+namespace keyturn::commands::rotation {
+
+using integrations::Answer;
+
+std::optional<TimePoint> State::old_key_deadline() const {
+  if (!received) return std::nullopt;
+  return received->event.old_key_expires_at;
+}
+
+bool State::old_key_died_early() const {
+  if (!received) return false;
+  if (received->event.grace_chosen == Duration::zero()) return true;
+  const auto again = probed.find(ActionKind::probe_old_again);
+  if (again == probed.end()) return false;
+  return std::ranges::any_of(again->second.event.probes, [](const Probe& probe) {
+    return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
+  });
+}
+
+bool State::form_open(TimePoint now) const {
+  return live() && form && !received && form->refused_pastes < kPasteAttempts &&
+         now < form->issued.expires_at;
+}
+
+namespace {
+
+struct OutcomeOf {
+  using Result = std::optional<Action>;
+  Result operator()(const ActionFailed& e) const { return e.action; }
+  Result operator()(const OperatorChecked&) const { return Action{ActionKind::check_operator, {}}; }
+  Result operator()(const CurrentKeyRead&) const { return Action{ActionKind::read_current_key, {}}; }
+  Result operator()(const ConsumerInspected& e) const { return Action{ActionKind::inspect_consumer, e.app}; }
+  Result operator()(const KeyProbed& e) const { return Action{e.purpose, {}}; }
+  Result operator()(const BillingChecked&) const { return Action{ActionKind::check_billing, {}}; }
+  Result operator()(const FormSent&) const { return Action{ActionKind::issue_form, {}}; }
+  Result operator()(const KeyStored&) const { return Action{ActionKind::store_key, {}}; }
+  Result operator()(const ConsumerUpdated& e) const { return Action{ActionKind::update_consumer, e.app}; }
+  Result operator()(const ConsumerRunning& e) const { return Action{ActionKind::await_consumer, e.app}; }
+  Result operator()(const WatchFinished& e) const { return Action{ActionKind::watch_consumer, e.totals.app}; }
+  Result operator()(const BillingWatched&) const { return Action{ActionKind::watch_billing, {}}; }
+  Result operator()(const ProofTaken&) const { return Action{ActionKind::take_proof, {}}; }
+  Result operator()(const auto&) const { return std::nullopt; }
+};
+
+}  // namespace
+
+std::optional<Action> outcome_of(const Event& event) { return std::visit(OutcomeOf{}, event); }
+
+namespace {
+
+struct Apply {
+  State& s;
+  TimePoint at;
+
+  void operator()(const Started& e) const {
+    s.target = e.target;
+    s.operator_id = e.operator_id;
+    s.channel = e.channel;
+    s.compromise = e.compromise;
+    s.reason = e.reason;
+    s.started_at = at;
+  }
+  void operator()(const ActionStarted& e) const { s.in_flight.insert(e.action); }
+  void operator()(const ActionFailed& e) const {
+    Tries& tries = s.tries[e.action];
+    if (tries.count++ == 0) tries.first = at;
+    tries.last = at;
+    tries.failure = e;
+  }
+  void operator()(const OperatorChecked& e) const { s.operator_check = {e, at}; }
+  void operator()(const CurrentKeyRead& e) const { s.current = {e, at}; }
+  void operator()(const ConsumerInspected& e) const { s.inspected[e.app] = {e, at}; }
+  void operator()(const KeyProbed& e) const { s.probed[e.purpose] = {e, at}; }
+  void operator()(const BillingChecked& e) const { s.billing_before = {e, at}; }
+  void operator()(const OperatorConfirmed& e) const {
+    s.confirmed_at = at;
+    if (!e.reason.empty()) s.reason = e.reason;
+  }
+  void operator()(const FormIssued& e) const {
+    s.form = Form{.issued = e, .sent = {}};
+    ++s.forms;
+  }
+  void operator()(const FormSent& e) const {
+    if (s.form) s.form->sent = e;
+  }
+  void operator()(const FormOpened&) const {
+    if (s.form) s.form->opened = true;
+  }
+  void operator()(const PasteRefused& e) const {
+    if (s.form) ++s.form->refused_pastes;
+    if (e.code == "master_key") ++s.master_keys_pasted;
+  }
+  void operator()(const KeyReceived& e) const {
+    s.received = {e, at};
+    s.rejected.reset();
+    s.probed.erase(ActionKind::probe_new_key);
+    s.probed.erase(ActionKind::probe_old_again);
+  }
+  void operator()(const KeyRejected& e) const {
+    s.rejected = {e, at};
+    if (s.received) s.rejected_fingerprints.insert(s.received->event.fingerprint);
+    s.received.reset();
+    s.form.reset();
+  }
+  void operator()(const LinkRequested&) const { s.form.reset(); }
+  void operator()(const KeyStored& e) const { s.stored = {e, at}; }
+  void operator()(const ConsumerUpdated& e) const { s.updated[e.app] = {e, at}; }
+  void operator()(const ConsumerRunning& e) const { s.running[e.app] = {e, at}; }
+  void operator()(const WatchProgressed& e) const { s.watching[e.app] = e; }
+  void operator()(const WatchFinished& e) const {
+    s.watching[e.totals.app] = e.totals;
+    s.watched[e.totals.app] = {e, at};
+  }
+  void operator()(const BillingWatched& e) const { s.billing_watched = {e, at}; }
+  void operator()(const Completed& e) const { s.completed = {e, at}; }
+  void operator()(const Reminded&) const { s.reminded = true; }
+  void operator()(const ProofTaken& e) const { s.proofs.push_back({e, at}); }
+  void operator()(const StillAlive&) const { s.still_alive_at = at; }
+  void operator()(const ProvenDead&) const { s.proven_dead_at = at; }
+  void operator()(const Halted& e) const {
+    s.halted = {e, at};
+    ++s.halts;
+  }
+  // A retry forgets what made the procedure stop: the failures, and a watch that found something.
+  void operator()(const RetryRequested&) const {
+    s.halted.reset();
+    s.tries.clear();
+    std::erase_if(s.watched, [](const auto& entry) { return !entry.second.event.totals.failures.empty(); });
+    std::erase_if(s.watching, [&](const auto& entry) { return !s.watched.contains(entry.first); });
+    if (s.billing_watched && (s.billing_watched->event.failed || s.billing_watched->event.healthy == 0)) {
+      s.billing_watched.reset();
+    }
+    s.probed.erase(ActionKind::probe_new_key);
+    s.probed.erase(ActionKind::probe_old_again);
+  }
+  void operator()(const Cancelled&) const { s.cancelled_at = at; }
+  void operator()(const Refused& e) const { s.refused = {e, at}; }
+  void operator()(const Closed& e) const { s.closed = {e, at}; }
+  void operator()(const MessageIntended& e) const { s.messages[e.slot]; }
+  void operator()(const MessagePosted& e) const { s.messages[e.slot] = {e.channel, e.ts}; }
+};
+
+}  // namespace
+
+void apply(State& state, const Event& event, TimePoint at) {
+  state.last_event_at = at;
+  if (const auto action = outcome_of(event)) {
+    state.in_flight.erase(*action);
+    if (!std::holds_alternative<ActionFailed>(event)) state.tries.erase(*action);
+  }
+  std::visit(Apply{state, at}, event);
+}
+
+}  // namespace keyturn::commands::rotation

@@ -1,0 +1,99 @@
+// Where a rotation stands: the fold of its events, and nothing else. Pure: no clock, no I/O.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "commands/rotation/events.h"
+
+namespace keyturn::commands::rotation {
+
+template <typename T>
+struct Happened {  // an event with its time
+  T event;
+  TimePoint at;
+};
+
+struct Tries {  // failures of one action since it last succeeded or a person asked for a retry
+  int count = 0;
+  TimePoint first, last;
+  ActionFailed failure;
+};
+
+struct PostedMessage {
+  std::string channel, ts;  // empty ts: intended, outcome not known
+};
+
+struct Form {
+  FormIssued issued;
+  std::optional<FormSent> sent;
+  bool opened = false;
+  int refused_pastes = 0;
+};
+
+inline constexpr int kPasteAttempts = 5;  // wrong pastes that lock a link
+
+struct State {
+  std::string id;
+  Target target;
+  std::string operator_id, channel, reason;
+  bool compromise = false;
+  TimePoint started_at;
+
+  std::optional<Happened<OperatorChecked>> operator_check;
+  std::optional<Happened<CurrentKeyRead>> current;
+  std::map<std::string, Happened<ConsumerInspected>> inspected;  // by app
+  std::map<ActionKind, Happened<KeyProbed>> probed;              // by purpose, the newest
+  std::optional<Happened<BillingChecked>> billing_before;
+  std::optional<TimePoint> confirmed_at;
+
+  std::optional<Form> form;
+  int forms = 0;
+  std::optional<Happened<KeyReceived>> received;
+  std::optional<Happened<KeyRejected>> rejected;  // the last one, until another key is received
+  std::set<std::string> rejected_fingerprints;
+  int master_keys_pasted = 0;
+
+  std::optional<Happened<KeyStored>> stored;
+  std::map<std::string, Happened<ConsumerUpdated>> updated;
+  std::map<std::string, Happened<ConsumerRunning>> running;
+  std::map<std::string, WatchProgressed> watching;
+  std::map<std::string, Happened<WatchFinished>> watched;
+  std::optional<Happened<BillingWatched>> billing_watched;
+  std::optional<Happened<Completed>> completed;
+
+  bool reminded = false;
+  std::vector<Happened<ProofTaken>> proofs;
+  std::optional<TimePoint> still_alive_at, proven_dead_at;
+
+  std::optional<Happened<Halted>> halted;
+  int halts = 0;
+  std::optional<Happened<Refused>> refused;
+  std::optional<TimePoint> cancelled_at;
+  std::optional<Happened<Closed>> closed;
+
+  std::map<Action, Tries> tries;
+  std::set<Action> in_flight;                     // intents without an outcome
+  std::map<std::string, PostedMessage> messages;  // by slot
+  TimePoint last_event_at;
+
+  // The planned grace: what the operator is asked to choose.
+  Duration planned_grace() const { return compromise ? target.compromise_grace : target.grace; }
+  // After this, the old key should be dead; nothing while no key was received.
+  std::optional<TimePoint> old_key_deadline() const;
+  // The operator chose "Now", or the old key was found dead right after: billing depends on the propagation.
+  bool old_key_died_early() const;
+  // Whether a link could be used at `now`.
+  bool form_open(TimePoint now) const;
+  bool live() const { return !closed; }
+};
+
+void apply(State& state, const Event& event, TimePoint at);
+
+// Which action an outcome ends; nothing for events that are no outcome.
+std::optional<Action> outcome_of(const Event& event);
+
+}  // namespace keyturn::commands::rotation

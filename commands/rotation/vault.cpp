@@ -1,0 +1,33 @@
+#include "commands/rotation/vault.h"
+
+#include <stdexcept>
+
+namespace keyturn::commands::rotation {
+
+namespace asio = boost::asio;
+
+namespace {
+std::string bound_to(const std::string& rotation, std::string_view purpose) {
+  return "keyturn/box/v1/" + rotation + "/" + std::string(purpose);
+}
+}  // namespace
+
+Vault::Vault(std::shared_ptr<const storage::SealingKey> key, storage::Journal& journal)
+    : key_(std::move(key)), journal_(journal), fingerprinter_(*key_) {}
+
+storage::NewBox Vault::seal(const std::string& rotation, std::string_view purpose,
+                            const storage::Secret& secret) const {
+  return {.name = {rotation, std::string(purpose)},
+          .box = storage::seal(*key_, secret, bound_to(rotation, purpose))};
+}
+
+asio::awaitable<storage::SharedSecret> Vault::open(std::string rotation, std::string purpose) const {
+  const std::string associated = bound_to(rotation, purpose);
+  const auto box = co_await journal_.box({rotation, purpose});
+  if (!box) throw std::runtime_error("no sealed " + purpose + " for " + rotation);
+  auto secret = storage::unseal(*key_, *box, associated);
+  if (!secret) throw std::runtime_error("the sealed " + purpose + " of " + rotation + " does not open");
+  co_return storage::share(std::move(*secret));
+}
+
+}  // namespace keyturn::commands::rotation

@@ -1,0 +1,34 @@
+// Seals and opens the keys of a rotation: the one place where the sealing key meets the journal's boxes.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+#include <string>
+
+#include "storage/fingerprint.h"
+#include "storage/journal.h"
+#include "storage/sealed_box.h"
+
+namespace keyturn::commands::rotation {
+
+class Vault {
+ public:
+  // `journal` must outlive this.
+  Vault(std::shared_ptr<const storage::SealingKey> key, storage::Journal& journal);
+
+  // A box to commit together with the event that says why it exists.
+  storage::NewBox seal(const std::string& rotation, std::string_view purpose,
+                       const storage::Secret& secret) const;
+
+  // Throws std::runtime_error when there is no such box, or it doesn't open: never a wrong key.
+  boost::asio::awaitable<storage::SharedSecret> open(std::string rotation, std::string purpose) const;
+
+  std::string fingerprint(const storage::Secret& secret) const { return fingerprinter_.of(secret); }
+
+ private:
+  std::shared_ptr<const storage::SealingKey> key_;
+  storage::Journal& journal_;
+  storage::Fingerprinter fingerprinter_;
+};
+
+}  // namespace keyturn::commands::rotation

@@ -1,0 +1,88 @@
+// The watching actions: the consumers' logs and the billing endpoint, for as long as the procedure asks.
+#include <spdlog/fmt/fmt.h>
+
+#include "commands/rotation/log_watch.h"
+#include "commands/rotation/performer.h"
+#include "integrations/error.h"
+#include "integrations/net/within.h"
+
+namespace keyturn::commands::rotation {
+
+namespace asio = boost::asio;
+using integrations::LogEnded;
+using integrations::LogLine;
+
+namespace {
+constexpr int kHistoryLines = 100;  // what a new log session brings back: the time since the last one
+constexpr int kProgressSteps = 10;
+constexpr Duration kQuietLimit = std::chrono::seconds(1);
+}  // namespace
+
+// Time counts only while the log is seen: a gap makes the watch longer, not weaker.
+asio::awaitable<Outcome> RealPerformer::watch_consumer(StatePointer state, std::string app, Recorder record) {
+  const Target& target = state->target;
+  const auto earlier = state->watching.find(app);
+  WatchProgressed totals = earlier == state->watching.end() ? WatchProgressed{.app = app} : earlier->second;
+  LogWatch watch(std::move(totals), state->running.at(app).at, target.log_failures);
+  Duration recorded = watch.totals().watched;
+  const TimePoint limit = systems_.clock.now() + target.watch * 3 + target.timing.retry_limit;
+
+  std::unique_ptr<integrations::LogStream> log;
+  while (watch.totals().watched < target.watch && !watch.failed()) {
+    if (!log) {
+      log = co_await systems_.consumer.follow_log(app, kHistoryLines);
+      watch.connected(systems_.clock.now());
+    }
+    auto next = co_await log->next(std::min(kQuietLimit, target.watch / kProgressSteps));
+    const TimePoint now = systems_.clock.now();
+    if (const auto* line = std::get_if<LogLine>(&next)) watch.line(*line);
+    if (std::holds_alternative<LogEnded>(next)) {
+      watch.disconnected(now);
+      log.reset();
+      if (now > limit)
+        fail(integrations::System::heroku, "the log of " + app + " keeps breaking off", /*can_retry=*/false);
+      co_await net::sleep_for(std::min<Duration>(target.timing.poll_every, std::chrono::seconds(1)));
+      continue;
+    }
+    watch.seen_until(now);
+    if (watch.totals().watched - recorded >= target.watch / kProgressSteps) {
+      recorded = watch.totals().watched;
+      std::vector<Event> progress;
+      progress.emplace_back(watch.totals());
+      co_await record(std::move(progress));
+    }
+  }
+  co_return Outcome{.events = {WatchFinished{.totals = watch.totals()}}, .boxes = {}};
+}
+
+asio::awaitable<Outcome> RealPerformer::watch_billing(StatePointer state) {
+  const Target& target = state->target;
+  const TimePoint until = systems_.clock.now() + target.watch;
+  BillingWatched watched;
+  bool unhealthy_before = false;
+  for (;;) {
+    const auto report = co_await systems_.health.check(target.billing);
+    const bool unhealthy = report.health == integrations::Health::unhealthy;
+    switch (report.health) {
+      case integrations::Health::healthy:
+        ++watched.healthy;
+        break;
+      case integrations::Health::unhealthy:
+        ++watched.unhealthy;
+        break;
+      case integrations::Health::unknown:
+        ++watched.unknown;
+        break;
+    }
+    if (report.health != integrations::Health::healthy) watched.last_problem = report.detail;
+    // One bad answer may be the restart; a second one in a row is a finding. The watch never ends on a doubt.
+    watched.failed = unhealthy && unhealthy_before;
+    unhealthy_before = unhealthy;
+    if (watched.failed || (systems_.clock.now() >= until && !unhealthy)) break;
+    const Duration left = std::max(until - systems_.clock.now(), target.timing.poll_every);
+    co_await net::sleep_for(std::min(target.timing.health_every, left));
+  }
+  co_return Outcome{.events = {std::move(watched)}, .boxes = {}};
+}
+
+}  // namespace keyturn::commands::rotation

@@ -1,0 +1,332 @@
+#include "commands/views/messages.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <algorithm>
+
+#include "commands/rotation/decide.h"
+#include "commands/rotation/judge.h"
+#include "commands/views/blocks.h"
+#include "commands/views/progress.h"
+
+namespace keyturn::commands::views {
+
+using namespace rotation;
+using integrations::Mode;
+using storage::in_words;
+
+namespace {
+
+constexpr std::size_t kSectionLimit = 2600;
+
+std::string title(const State& s) {
+  return fmt::format("Rotation of {}{}", s.target.name(), s.compromise ? " (suspected leak)" : "");
+}
+
+std::string headline(const State& s, TimePoint now) {
+  switch (stage_of(s, now)) {
+    case Stage::checking:
+      return "checking prerequisites; nothing has changed";
+    case Stage::awaiting_operator:
+      return "prerequisites met; waiting for the operator; nothing has changed";
+    case Stage::awaiting_key:
+      return "waiting for the new key; billing runs on the old one";
+    case Stage::validating:
+      return "validating the new key; billing runs on the old one";
+    case Stage::storing:
+      return "storing the new key; billing runs on the old one";
+    case Stage::propagating:
+      return "propagating the new key";
+    case Stage::verifying:
+      return "verifying; billing runs on the new key";
+    case Stage::grace:
+      return "complete; the old key lives until its deadline";
+    case Stage::proving:
+      return "complete; proving that the old key is dead";
+    case Stage::halted:
+      return "stopped; it waits for a person";
+    case Stage::closed:
+      if (s.closed->event.outcome == "rotated") return "closed: rotated, the old key is proven dead";
+      if (s.closed->event.outcome == "cancelled") return "cancelled";
+      return "refused; nothing has changed";
+  }
+  return {};
+}
+
+// What it means for billing right now: the sentence that every bad message carries.
+std::string billing_now(const State& s) {
+  if (!s.received && s.forms == 0) return "Nothing has changed: billing runs on the key it had.";
+  if (s.stored && s.running.size() == s.target.consumers.size()) {
+    return "Billing runs on the new key.";
+  }
+  if (!s.updated.empty()) {
+    return "Some consumers may run on the new key and some on the old one" +
+           std::string(s.old_key_died_early() ? ", which is dead."
+                                              : "; both work until the old one expires.");
+  }
+  if (s.old_key_died_early()) return "*The old key is dead*: billing fails until the new key is in place.";
+  if (s.received) {
+    return fmt::format("Billing runs on the old key, which expires {}.",
+                       date(s.received->event.old_key_expires_at));
+  }
+  return "Billing runs on the old key. If \"Rotate API key\" was clicked already, that key is expiring now.";
+}
+
+// Lines into as many sections as Slack's limit wants.
+void add_sections(json& blocks, const std::vector<Line>& lines) {
+  std::vector<Line> part;
+  std::size_t size = 0;
+  for (const Line& line : lines) {
+    if (size + line.text.size() > kSectionLimit && !part.empty()) {
+      blocks.push_back(section(render(part)));
+      part.clear();
+      size = 0;
+    }
+    size += line.text.size() + 8;
+    part.push_back(line);
+  }
+  if (!part.empty()) blocks.push_back(section(render(part)));
+}
+
+Message status(const State& s, TimePoint now, Place place) {
+  const bool dm = place == Place::operator_dm;
+  Message message{
+      .slot = dm ? "dm_status" : "channel_status", .place = place, .live = true, .text = {}, .blocks = {}};
+  message.text = title(s) + ": " + headline(s, now);
+  json blocks = json::array({header(title(s))});
+  std::string who =
+      fmt::format("*{}*\nStarted by {} at {}", headline(s, now), mention(s.operator_id), date(s.started_at));
+  if (!s.reason.empty()) who += "\nReason: " + escape(s.reason);
+  blocks.push_back(section(who));
+  add_sections(blocks, progress(s, now));
+  if (s.refused) blocks.push_back(section(escape(s.refused->event.sentence)));
+  if (s.halted)
+    blocks.push_back(section("*Stopped*: " + escape(s.halted->event.sentence) + "\n" + billing_now(s)));
+  if (dm) {
+    std::vector<Button> buttons;
+    if (s.halted) buttons.push_back({std::string(kRetry), "Try again", s.id, "primary", ""});
+    const bool may_want_link =
+        s.confirmed_at && !s.received && s.form && s.form->sent && !s.form_open(now) && s.live();
+    if (may_want_link) buttons.push_back({std::string(kNewLink), "Send a new link", s.id, "primary", ""});
+    if (s.live() && !s.received && !s.halted) {
+      buttons.push_back(
+          {std::string(kCancel), "Cancel", s.id, "danger",
+           "If you have clicked \"Rotate API key\" already, the old key is expiring: do not cancel then."});
+    }
+    if (!buttons.empty()) blocks.push_back(actions("status_actions", buttons));
+  }
+  blocks.push_back(context(fmt::format("`{}` · as of {}", s.id, time_of_day(s.last_event_at))));
+  message.blocks = std::move(blocks);
+  return message;
+}
+
+Message once(std::string slot, Place place, std::string text, json blocks) {
+  return {.slot = std::move(slot),
+          .place = place,
+          .live = false,
+          .text = std::move(text),
+          .blocks = std::move(blocks)};
+}
+
+Message prerequisites(const State& s) {
+  Message message{
+      .slot = "dm_prerequisites", .place = Place::operator_dm, .live = true, .text = {}, .blocks = {}};
+  if (s.confirmed_at || !s.live()) {
+    message.text = "Prerequisites of " + s.target.name();
+    message.blocks =
+        json::array({section(s.confirmed_at ? "Prerequisites confirmed at " + time_of_day(*s.confirmed_at)
+                                            : "These prerequisites are no longer needed.")});
+    return message;
+  }
+  message.text = "Tick the boxes to go on with the rotation of " + s.target.name();
+  json blocks = json::array({section("*The machine's checks are done.* What only you can check:")});
+  for (const auto& warning : warnings(s)) blocks.push_back(section("*Note*: " + escape(warning)));
+  blocks.push_back(checkboxes(std::string(kPrerequisites), std::string(kConfirmations),
+                              "Before the dashboard", confirmations(s)));
+  if (s.compromise && s.reason.empty()) {
+    blocks.push_back(text_input(std::string(kReason), std::string(kReason),
+                                "What happened? (goes into the audit log)",
+                                "for example: key seen in a public repository"));
+  }
+  blocks.push_back(
+      actions("ready_actions", {{std::string(kReady), "I'm ready: show me the steps", s.id, "primary", ""}}));
+  message.blocks = std::move(blocks);
+  return message;
+}
+
+Message summary(const State& s) {
+  const auto& key = s.received->event;
+  std::string text =
+      fmt::format("*{} is rotated.* New key `{}`, old key `{}`.\nInfisical version {} (was {}). ",
+                  escape(s.target.store.name), key.fingerprint, s.current->event.fingerprint,
+                  s.stored->event.version, s.stored->event.previous_version);
+  for (const auto& [app, updated] : s.updated) {
+    text += fmt::format("{} runs release v{}. ", escape(app), updated.event.release);
+  }
+  json blocks = json::array({header("Rotated: " + s.target.name()), section(text)});
+  add_sections(blocks, progress(s, s.completed->at));
+  blocks.push_back(section(fmt::format(
+      "The old key expires {} (grace chosen: {}). Keyturn reminds before, and proves "
+      "afterwards that it is dead. Next rotation due {}.",
+      date(key.old_key_expires_at), in_words(key.grace_chosen), date(s.completed->at + s.target.cadence))));
+  blocks.push_back(context(fmt::format("`{}` · `secret.rotate.completed` at {} · by {}", s.id,
+                                       date(s.completed->at), mention(s.operator_id))));
+  return once("channel_summary", Place::team_channel,
+              fmt::format("{} is rotated and verified", s.target.name()), std::move(blocks));
+}
+
+Message reminder(const State& s) {
+  const std::string text = fmt::format(
+      "The old key of {} (`{}`) expires {}. Anything that still uses it will fail then; all known consumers "
+      "run the new "
+      "one. Dashboard: the key's ⋯ menu → *View request logs* shows whether anybody else uses it.",
+      escape(s.target.name()), s.current->event.fingerprint, date(*s.old_key_deadline()));
+  return once("channel_reminder", Place::team_channel, "The old key of " + s.target.name() + " expires soon",
+              json::array({section(text), context("`" + s.id + "`")}));
+}
+
+Message proof(const State& s) {
+  std::string text = fmt::format(
+      "*The old key of {} is dead.* Stripe refused `{}` {} times, and the new key `{}` answered "
+      "each time. Nothing is left to do.\n",
+      escape(s.target.name()), s.current->event.fingerprint, proofs_in_a_row(s),
+      s.received->event.fingerprint);
+  const bool deleted = s.received->event.grace_chosen == Duration::zero();
+  for (const auto& taken : s.proofs) {
+    if (worth(taken.event, deleted) != ProofWorth::dead) continue;
+    const auto& [old_key, new_key] = taken.event;
+    text += fmt::format("✓  {}: old key {} {}; new key {} {}{}\n", time_of_day(taken.at), old_key.status,
+                        integrations::name_of(old_key.answer), new_key.status,
+                        integrations::name_of(new_key.answer),
+                        new_key.request_id.empty() ? "" : " (`" + escape(new_key.request_id) + "`)");
+  }
+  return once("channel_proof", Place::team_channel, "The old key of " + s.target.name() + " is proven dead",
+              json::array({header("Closed: " + s.target.name()), section(text), context("`" + s.id + "`")}));
+}
+
+Message still_alive(const State& s) {
+  const std::string text = fmt::format(
+      "*The old key of {} still works*, past its deadline {}. Billing is not affected: it runs on the new "
+      "key. Either a "
+      "longer expiration was chosen in the dashboard, or another key was rotated.\n*What to do*: open "
+      "<{}|the dashboard>, "
+      "find `{}`, check the remaining time below its name; ⋯ → *Expire key* ends it now. Keyturn keeps "
+      "watching.",
+      escape(s.target.name()), date(*s.old_key_deadline()), s.target.dashboard_url,
+      escape(s.target.dashboard_key_name));
+  return once("channel_still_alive", Place::team_channel,
+              "The old key of " + s.target.name() + " still works",
+              json::array({header("Still alive: old key of " + s.target.name()), section(text),
+                           section("Operator: " + mention(s.operator_id)), context("`" + s.id + "`")}));
+}
+
+Message halted(const State& s, Place place) {
+  const std::string sentence = "*The rotation stopped* " + escape(s.halted->event.sentence) + ".";
+  const std::string todo = place == Place::operator_dm
+                               ? "When the cause is gone, press *Try again* in the status message above."
+                               : "Operator: " + mention(s.operator_id) + ", with *Try again* in the DM.";
+  return once(
+      fmt::format("{}_halted_{}", place == Place::operator_dm ? "dm" : "channel", s.halts), place,
+      title(s) + " stopped",
+      json::array({header("Stopped: " + s.target.name()),
+                   section(sentence + "\n" + billing_now(s) + "\n" + todo), context("`" + s.id + "`")}));
+}
+
+Message master_key(const State& s, int number, const std::string& where) {
+  const std::string text = fmt::format(
+      "*SEV-1: a Stripe master key was {}.* It was not stored. A master key belongs nowhere but in the "
+      "dashboard: treat it "
+      "as leaked and roll it now (<{}|API keys>). {}\nOperator: {}",
+      where, s.target.dashboard_url, billing_now(s), mention(s.operator_id));
+  return once(fmt::format("channel_master_key_{}", number), Place::team_channel,
+              "SEV-1: a Stripe master key was " + where,
+              json::array({header("SEV-1: master key"), section(text), context("`" + s.id + "`")}));
+}
+
+Message ended_without(const State& s) {
+  const std::string text =
+      s.refused
+          ? fmt::format("*The rotation of {} did not begin.* {}\n{}", escape(s.target.name()),
+                        escape(s.refused->event.sentence), billing_now(s))
+          : fmt::format("*The rotation of {} was cancelled.* {}", escape(s.target.name()), billing_now(s));
+  return once("dm_ended", Place::operator_dm, title(s) + (s.refused ? " refused" : " cancelled"),
+              json::array({section(text), context("`" + s.id + "`")}));
+}
+
+std::string steps(const State& s) {
+  const std::string grace = in_words(s.planned_grace());
+  return fmt::format(
+      "1.  Open <{}|the dashboard, {} mode>. Check that it shows *{} mode*.\n"
+      "2.  Find the restricted key *{}* (not the secret key).\n"
+      "3.  ⋯ → *Rotate key*.\n"
+      "4.  Expiration: choose *{}*. Not *Now*: that deletes the old key at once, and billing fails until the "
+      "new one has "
+      "arrived everywhere.\n"
+      "5.  *Rotate API key*; the e-mail or SMS code may be asked for.\n"
+      "6.  Click the new value to copy it. It is shown once.\n"
+      "7.  *Add a note*: `Infisical: {}/{}` and save.",
+      s.target.dashboard_url, s.target.mode == Mode::live ? "live" : "test",
+      s.target.mode == Mode::live ? "live" : "test", escape(s.target.dashboard_key_name), grace,
+      escape(s.target.store.environment), escape(s.target.store.name));
+}
+
+}  // namespace
+
+std::vector<std::string> confirmations(const State& s) {
+  return {"I can open the Stripe dashboard (SSO)", "The e-mail or SMS code can reach me now",
+          fmt::format("I rotate the restricted key \"{}\", not the master key",
+                      s.target.dashboard_key_name.substr(0, 20))};
+}
+
+std::vector<Message> messages_for(const State& s, TimePoint now) {
+  std::vector<Message> messages;
+  messages.push_back(status(s, now, Place::team_channel));
+  messages.push_back(status(s, now, Place::operator_dm));
+  const Stage stage = stage_of(s, now);
+  const bool asked = s.messages.contains("dm_prerequisites");
+  if (asked || stage == Stage::awaiting_operator) messages.push_back(prerequisites(s));
+  if (s.refused || s.cancelled_at) messages.push_back(ended_without(s));
+  if (s.refused && s.refused->event.alarm) messages.push_back(master_key(s, 0, "found where it may not be"));
+  for (int number = 1; number <= s.master_keys_pasted; ++number) {
+    messages.push_back(master_key(s, number, "pasted into the form"));
+  }
+  if (s.halted) {
+    messages.push_back(halted(s, Place::operator_dm));
+    messages.push_back(halted(s, Place::team_channel));
+  }
+  if (s.completed) messages.push_back(summary(s));
+  if (s.reminded) messages.push_back(reminder(s));
+  if (s.still_alive_at) messages.push_back(still_alive(s));
+  if (s.proven_dead_at) messages.push_back(proof(s));
+  return messages;
+}
+
+std::optional<TimePoint> next_change(const State& s, TimePoint now) {
+  if (s.completed && !s.closed && now < *s.old_key_deadline()) {
+    // Ten steps of the grace bar.
+    const Duration step = std::max<Duration>(s.received->event.grace_chosen / 10, std::chrono::seconds(1));
+    return std::min(now + step, *s.old_key_deadline());
+  }
+  if (s.form_open(now)) return s.form->issued.expires_at;
+  return std::nullopt;
+}
+
+Message instructions(const State& s, const std::string& link) {
+  json blocks = json::array({header("Rotate the key in the Stripe dashboard"), section(steps(s))});
+  if (s.rejected)
+    blocks.push_back(section("*The last key was not accepted*: " + escape(s.rejected->event.sentence)));
+  blocks.push_back(section(
+      fmt::format("Then paste the new key here, and nowhere else: <{}|open the one-time form>\nThe link "
+                  "works once, for {}, and only for this rotation.",
+                  link, in_words(s.target.timing.form_life))));
+  return once("dm_instructions_" + std::to_string(s.forms), Place::operator_dm,
+              "Dashboard steps and the one-time form for " + s.target.name(), std::move(blocks));
+}
+
+Message instructions_done(const State& s) {
+  return once("dm_instructions_" + std::to_string(s.forms), Place::operator_dm,
+              "Dashboard steps for " + s.target.name(),
+              json::array({header("Rotate the key in the Stripe dashboard"), section(steps(s)),
+                           section("The one-time form has been used, or its link has expired.")}));
+}
+
+}  // namespace keyturn::commands::views
