@@ -1,5 +1,6 @@
-// What Slack delivers over the socket, read tolerantly: any field may be missing, numbers may be strings, booleans may
-// be the strings "true" and "false". Everything in here is a stranger's input until a command has authorised it.
+// What Slack delivers over the socket, read tolerantly: any field may be missing, numbers may be strings,
+// booleans may be the strings "true" and "false". Everything in here is a stranger's input until a command
+// has authorised it.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -31,11 +32,14 @@ struct Envelope {
   std::string id;
   bool accepts_response_payload = false;
   int retry_attempt = 0;
-  std::string dedupe_key;  // "slash:<trigger>", "click:<...>", "event:<event_id>": the same for every redelivery
+  // "slash:<trigger>", "click:<user>:<...>", "submission:<view>:...", "event:<event_id>": the same for
+  // every redelivery. Where Slack sent nothing to build one from, "envelope:<id>".
+  std::string dedupe_key;
   std::variant<SlashCommand, std::vector<Click>, OtherEvent> content;
 };
 
-// An envelope if `message` is one (it has an envelope_id). Never throws.
-std::optional<Envelope> parse_envelope(const nlohmann::json& message);
+// An envelope if `message` is one (it has an envelope_id). Never throws for what is in `message`. By value,
+// because the parts that are kept are moved out of it.
+std::optional<Envelope> parse_envelope(nlohmann::json message);
 
 }  // namespace keyturn::slack
