@@ -56,7 +56,7 @@ void LogWatch::line(const integrations::LogLine& line) {
   ++totals_.lines;
   if (says_lines_were_dropped(line)) ++totals_.gaps;
   if (!is_failure(line) || totals_.failures.size() >= kKeptFailures) return;
-  totals_.failures.push_back(integrations::redact(line.source + ": " + line.text).substr(0, kLineLength));
+  totals_.failures.push_back(integrations::redact_credentials(line.source + ": " + line.text).substr(0, kLineLength));
 }
 
 bool LogWatch::is_failure(const integrations::LogLine& line) const {
