@@ -1,7 +1,8 @@
 // Slack's Web API: one call, JSON or form as each method takes it.
-// Thread: io only. Failure: ApiError; its `reason` is Slack's error word ("channel_not_found"), which is safe to log.
-// 429 is waited out within `limit` (Retry-After; 30 s where it is missing). There is no idempotency key: a post without
-// an answer is Failure::ambiguous.
+// Thread: io only. Failure: ApiError; its `reason` is Slack's error word ("channel_not_found"), which is safe
+// to log. 429 is waited out within `limit` (Retry-After; 30 s where it is missing). There is no idempotency
+// key: a post without an answer is Failure::ambiguous. A method that reads, or that sets what it set before,
+// is never ambiguous: it is unreachable or busy, and can be called again.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -23,15 +24,23 @@ class WebApi {
   // `base` is "https://slack.com/api". `http` must outlive this.
   WebApi(net::HttpClient& http, std::string base, storage::SharedSecret token, Observer observer);
 
-  // The answer's whole object when it says ok:true. `arguments` is an object; strings, numbers and booleans go as they
-  // are, arrays and objects as JSON strings where the method takes a form.
+  // The answer's whole object when it says ok:true. `arguments` is an object; strings, numbers and booleans
+  // go as they are, arrays and objects as JSON strings where the method takes a form.
   boost::asio::awaitable<nlohmann::json> call(std::string method, nlohmann::json arguments,
                                               storage::Duration limit = std::chrono::seconds(10));
 
-  // Posts to a response_url. Only the allowed host (hooks.slack.com, or the base's own in a sandbox) is spoken to.
+  // Posts to a response_url. Only the allowed host (hooks.slack.com, or the base's own in a sandbox) is
+  // spoken to.
   boost::asio::awaitable<void> respond(std::string response_url, nlohmann::json message);
 
  private:
+  boost::asio::awaitable<nlohmann::json> send_until(std::string method, nlohmann::json arguments,
+                                                    storage::Duration limit);
+  boost::asio::awaitable<net::Response> send_once(std::string method, nlohmann::json arguments,
+                                                  storage::Duration limit);
+  boost::asio::awaitable<void> send_reply(std::string response_url, nlohmann::json message);
+  void observe(const std::string& method, const std::string& outcome) const;
+
   net::HttpClient& http_;
   std::string base_;
   storage::SharedSecret token_;
