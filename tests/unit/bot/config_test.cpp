@@ -143,7 +143,7 @@ TEST_CASE("a wrong value is refused with its place, what was expected and an exa
 TEST_CASE("every problem of a file is reported, one a line, in the order of the file") {
   std::string toml = example_with("team = \"T0123ABCD\"", "team = \"raxx\"");
   toml = replaced(toml, "channel = \"C0123ABCD\"", "channel = \"#ops\"");
-  toml = replaced(toml, "#port = 8443", "port = \"8443\"");
+  toml = replaced(toml, "\n#port = 8443", "\nport = \"8443\"");
   toml = replaced(toml, "mode = \"live\"", "mode = \"production\"");
   const std::string found = problems(toml);
   CAPTURE(found);
@@ -265,7 +265,7 @@ TEST_CASE("a target needs a key to look for, somebody who uses it, and a call th
 
 TEST_CASE("two targets of one name are refused, two of different names are not") {
   const std::string all = example();
-  const std::string target = all.substr(all.find("[[target]]"));
+  const std::string target = all.substr(all.find("\n[[target]]"));
   CHECK(problems(all + target).find("makes a second \"stripe prod\"") != std::string::npos);
   CHECK(problems(all + replaced(target, "environment = \"prod\"", "environment = \"staging\"")).empty());
 }
