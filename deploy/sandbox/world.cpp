@@ -1,5 +1,7 @@
 #include "deploy/sandbox/world.h"
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
 #include "integrations/net/within.h"
 
 namespace keyturn::sandbox {
