@@ -92,7 +92,7 @@ function kindOf(text) {
   const family = info.rules.prefixes.find((each) => text.startsWith(each.prefix));
   if (family?.kind === 'restricted_key' || family?.kind === 'wrong_mode') return kindOfBody(text.slice(family.prefix.length), family.kind);
   if (family && family.kind !== 'master_key') return family.kind;
-  if (prefixesOf('restricted_key').some((prefix) => text.length > 2 && prefix.startsWith(text))) return 'truncated';
+  if ([...prefixesOf('restricted_key'), ...prefixesOf('wrong_mode')].some((prefix) => text.length > 2 && prefix.startsWith(text))) return 'truncated';
   return /[*…•●·]|\.{3}/.test(text) ? 'masked' : 'not_a_key';
 }
 
