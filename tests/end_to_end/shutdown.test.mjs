@@ -1,0 +1,38 @@
+// Starting and stopping: quick, clean, and with words when something is wrong.
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { Stage } from './support/stage.mjs';
+import { Process } from './support/process.mjs';
+
+test('SIGTERM in the middle of a rotation ends with 0, and Slack gets its close frame', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  await stage.start();
+  assert.deepEqual(await stage.bot.stop(), { code: 0, signal: null });
+  assert.match(stage.bot.errors, /"event":"stopped"/);
+  assert.doesNotMatch(stage.bot.errors, /did not end in time/);
+});
+
+test('a second bot on the same journal is refused', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  const settings = await readFile(stage.settings, 'utf8');
+  const other = `${stage.folder}/other.toml`;
+  await writeFile(other, settings.replace(/^port = .*$/gm, 'port = 0'));
+  const second = new Process(`${process.env.KEYTURN_BUILD}/keyturn`, ['run', '--config', other]);
+  assert.notEqual((await second.exited).code, 0);
+  assert.match(second.errors, /another keyturn/i);
+});
+
+test('wrong settings are refused with file, line and what was expected', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  const settings = await readFile(stage.settings, 'utf8');
+  await writeFile(stage.settings, settings.replace(/^watch = .*$/m, 'watch = "5 potatoes"'));
+  const refused = new Process(`${process.env.KEYTURN_BUILD}/keyturn`, ['run', '--config', stage.settings]);
+  assert.equal((await refused.exited).code, 78);
+  assert.match(refused.errors, /keyturn\.toml:\d+:\d+: .*expected.*for example/s);
+});

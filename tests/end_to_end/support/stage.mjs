@@ -1,0 +1,209 @@
+// One sandbox and one bot, driven as people drive them: commands, clicks, the dashboard, the form. Everything the bot
+// wrote, sent or stored stays readable, so that a test can search it for a key at the end.
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Process, run, until } from './process.mjs';
+
+const build = process.env.KEYTURN_BUILD ?? 'build/dev';
+const bot = join(build, 'keyturn');
+const sandbox = join(build, 'keyturn-sandbox');
+
+export const ada = 'U0ADMIN'; // a superadmin
+export const adasMessages = 'D0ADMIN'; // her direct messages with the bot
+export const ops = 'C0OPS'; // the team's channel
+
+// Times so short that a whole life fits in seconds.
+const quick = { watch: '1500ms', grace: '7s', compromise_grace: '6s', reminder_before: '3s', proof_after: '300ms',
+  proof_every: '300ms', poll_every: '100ms', health_every: '300ms', retry_every: '300ms', late_after: '3s' };
+
+export class Stage {
+  static async open({ settings = {} } = {}) {
+    const stage = new Stage();
+    stage.folder = await mkdtemp(join(tmpdir(), 'keyturn-test-'));
+    stage.sandbox = new Process(sandbox, ['serve', '--folder', stage.folder, '--quick']);
+    await until('the sandbox', () => stage.sandbox.output.includes('\n') || stage.sandbox.ended);
+    assert.ok(!stage.sandbox.ended, stage.sandbox.errors);
+    stage.places = JSON.parse(stage.sandbox.output);
+    stage.settings = join(stage.folder, 'keyturn.toml');
+    await stage.change({ ...quick, ...settings });
+    stage.keys = []; // every key that was ever shown: none may turn up anywhere
+    stage.bots = [];
+    return stage;
+  }
+
+  // Replaces `name = ...` lines of the settings, in every target.
+  async change(values) {
+    let text = await readFile(this.settings, 'utf8');
+    for (const [name, value] of Object.entries(values)) {
+      assert.match(text, new RegExp(`^${name} = `, 'm'), `no setting ${name}`);
+      text = text.replace(new RegExp(`^${name} = .*$`, 'gm'), `${name} = "${value}"`);
+    }
+    await writeFile(this.settings, text);
+  }
+
+  async startBot() {
+    this.bot = new Process(bot, ['run', '--config', this.settings]);
+    this.bots.push(this.bot);
+    await until('the bot to be ready', async () => this.bot.ended || (await this.ready()));
+    assert.ok(!this.bot.ended, this.bot.errors);
+  }
+
+  async ready() {
+    try {
+      return (await fetch(`${this.places.metrics}/readyz`)).status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  async close() {
+    if (this.bot) await this.bot.stop();
+    await this.sandbox.stop();
+    await rm(this.folder, { recursive: true });
+  }
+
+  // ---- what people do
+  async act(path, wish) {
+    const answer = await fetch(this.places.control + path, { method: 'POST', body: JSON.stringify(wish) });
+    const body = await answer.json();
+    assert.equal(answer.status, 200, `${path}: ${JSON.stringify(body)}`);
+    return body;
+  }
+  async command(text, user = ada) {
+    const result = await this.act('/slack/command', { user, channel: ops, text });
+    assert.equal(result.error, null, `${text}: ${result.error}`);
+    return result.ack?.text ?? '';
+  }
+  async click(message, action, state, user = ada) {
+    return this.act('/slack/click', { user, channel: message.channel, ts: message.ts, action_id: action, state });
+  }
+  async rotateInDashboard(seconds, name = 'raxx-billing') {
+    const { key } = await this.act('/stripe/rotate', { name, mode: 'live', expires_in_seconds: seconds });
+    this.keys.push(key);
+    return key;
+  }
+  async createKey(wish) {
+    const { key } = await this.act('/stripe/create', wish);
+    this.keys.push(key);
+    return key;
+  }
+
+  // ---- what can be seen
+  async state() {
+    return (await fetch(`${this.places.control}/state?requests=all`)).json();
+  }
+  async messages(channel) {
+    const { slack } = await this.state();
+    const found = slack.channels.find(({ id }) => id === channel);
+    return (found?.messages ?? []).map((message) => ({ ...message, channel, all: wordsOf(message) }));
+  }
+  // The newest message of that channel whose words match.
+  message(channel, pattern, milliseconds) {
+    return until(`a message in ${channel} like ${pattern}`, async () =>
+      (await this.messages(channel)).reverse().find(({ all }) => pattern.test(all)), milliseconds);
+  }
+  async journal() {
+    const { code, output, errors } = await run(bot, ['audit', 'export', '--config', this.settings]);
+    assert.equal(code, 0, errors);
+    return output.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
+  }
+  async actions() {
+    return (await this.journal()).map(({ action }) => action);
+  }
+  async entry(action) {
+    return (await this.journal()).findLast((entry) => entry.action === action);
+  }
+  verifyJournal() {
+    return run(bot, ['audit', 'verify', '--config', this.settings]);
+  }
+  metrics() {
+    return fetch(`${this.places.metrics}/metrics`).then((answer) => answer.text());
+  }
+
+  // ---- the way of a rotation
+  async start(text = 'stripe prod') {
+    assert.match(await this.command(text), /started/);
+  }
+  async confirm({ reason } = {}) {
+    const message = await this.message(adasMessages, /What only you can check/);
+    const state = { prerequisites: { confirmations: ['0', '1', '2'] } };
+    if (reason) state.reason = { reason };
+    await this.click(message, 'rotation_ready', state);
+  }
+  // The newest link in the DM: {address, token}.
+  async link(after = '') {
+    return until('the link in the DM', async () => {
+      for (const { ts, all } of (await this.messages(adasMessages)).reverse()) {
+        const found = /<(http[^|>#]*)#([^|>]+)\|/.exec(all);
+        if (found && ts > after) return { address: found[1], token: found[2], ts };
+      }
+      return null;
+    });
+  }
+  async post(link, path, body) {
+    const answer = await fetch(`${link.address}/${path}`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token: link.token, ...body }),
+    });
+    return { status: answer.status, ...(await answer.json()) };
+  }
+  look(link) {
+    return this.post(link, 'look', {});
+  }
+  submit(link, key, graceSeconds = 7) {
+    return this.post(link, 'submit', { key, grace_seconds: graceSeconds, rotated_at: new Date().toISOString() });
+  }
+  closed(milliseconds = 40000) {
+    return until('the rotation to be closed', () => this.entry('secret.rotate.closed'), milliseconds);
+  }
+
+  // Everything that ever left the bot or was written by it, as [name, bytes].
+  async artefacts() {
+    const found = [['slack traffic', Buffer.from(await (await fetch(`${this.places.control}/traffic`)).text())]];
+    this.bots.forEach((process, i) => {
+      found.push([`log ${i}`, Buffer.from(process.errors)], [`output ${i}`, Buffer.from(process.output)]);
+    });
+    for (const name of await readdir(this.folder)) {
+      if (/^journal/.test(name)) found.push([name, await readFile(join(this.folder, name))]);
+    }
+    if (this.bot && !this.bot.ended) {
+      for (const name of ['cmdline', 'environ']) {
+        found.push([name, await readFile(`/proc/${this.bot.pid}/${name}`).catch(() => Buffer.alloc(0))]);
+      }
+    }
+    return found;
+  }
+}
+
+function wordsOf(message) {
+  const words = [message.text ?? ''];
+  const walk = (value) => {
+    if (typeof value === 'string') words.push(value);
+    else if (value && typeof value === 'object') Object.values(value).forEach(walk);
+  };
+  walk(message.blocks);
+  return words.join('\n');
+}
+
+// Every way a key could stand in a file: plain, base64 (at each of the three alignments), percent-encoded, JSON, hex.
+export function disguises(key) {
+  const forms = [key, Buffer.from(key).toString('hex'), encodeURIComponent(key),
+    [...Buffer.from(key)].map((byte) => `%${byte.toString(16)}`).join('')];
+  for (const padding of ['', ' ', '  ']) {
+    const whole = Buffer.from(padding + key).toString('base64');
+    forms.push(whole.slice(4, -4)); // without the ends, which depend on the neighbours
+  }
+  forms.push(key.slice(12, 60)); // a part is as bad as the whole
+  return forms;
+}
+
+export async function assertNowhere(stage, keys) {
+  for (const [name, bytes] of await stage.artefacts()) {
+    for (const key of keys) {
+      for (const form of disguises(key)) {
+        assert.ok(!bytes.includes(form), `a key stands in: ${name}`);
+      }
+    }
+  }
+}
