@@ -1,7 +1,7 @@
-// The journal: the only thing that remembers. State is a fold over its entries, the audit log is its entries, and
-// sealed secrets change together with the entry that says so, in one transaction.
-// Each entry carries the SHA-256 of the one before it, so a changed, removed or inserted entry is found.
-// Thread: call from the io thread; every awaitable resumes there. Failure: a commit that throws wrote nothing.
+// The journal: the only thing that remembers. State is a fold over its entries, the audit log is its entries,
+// and sealed secrets change together with the entry that says so, in one transaction. Each entry carries the
+// SHA-256 of the one before it, so a changed, removed or inserted entry is found. Thread: call from the io
+// thread; every awaitable resumes there. Failure: a commit that throws wrote nothing.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -37,7 +37,9 @@ struct Entry {
   std::string hash;
 };
 
-// SHA-256 over the entry's fields, each preceded by its length, so that no two entries serialise alike.
+// SHA-256 (lower-case hex) over the entry's fields, each as "LENGTH:BYTES", so that no two entries serialise
+// alike: sequence, at (milliseconds since the epoch), rotation, type, actor, data, previous_hash; numbers in
+// decimal.
 std::string chain_hash(const Entry& entry);
 
 struct BoxName {

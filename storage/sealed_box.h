@@ -1,6 +1,6 @@
-// Secrets at rest: AES-256-GCM under a fresh data key, which is itself wrapped (AES-256-GCM) by the sealing key.
-// Destroying the wrapped data key destroys the secret. The associated data binds a box to its rotation and purpose,
-// so that a box copied to another row doesn't open.
+// Secrets at rest: AES-256-GCM under a fresh data key, which is itself wrapped (AES-256-GCM) by the sealing
+// key. Destroying the wrapped data key destroys the secret. The associated data binds a box to its rotation
+// and purpose, so that a box copied to another row doesn't open.
 #pragma once
 
 #include <expected>
@@ -14,8 +14,8 @@ namespace keyturn::storage {
 // The one key that everything at rest depends on: 32 bytes, given to the process at its start.
 class SealingKey {
  public:
-  // From 64 hex digits or the base64 of 32 bytes, surrounding white space ignored; the error says what was expected,
-  // never what was given.
+  // From 64 hex digits or the base64 of 32 bytes, surrounding white space ignored; the error says what was
+  // expected, never what was given.
   static std::expected<SealingKey, std::string> parse(const Secret& text);
 
   // A 32-byte key for one purpose (HKDF-SHA256 with `purpose` as info), so that no key serves two ends.

@@ -4,8 +4,10 @@
 // Thread: a Secret belongs to one thread at a time; a SharedSecret is immutable and may be read from any.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,6 +30,15 @@ class Secret {
 
   // A secret of `size` bytes from the system's random source.
   static Secret random(std::size_t size);
+
+  // A secret of `size` bytes that `fill` writes in place, so that a derived or decrypted one never exists
+  // elsewhere.
+  template <std::invocable<std::span<char>> Fill>
+  static Secret filled(std::size_t size, Fill fill) {
+    Secret secret(size);
+    fill(std::span<char>(secret.data_, secret.size_));
+    return secret;
+  }
 
   Secret clone() const;
   bool empty() const noexcept { return size_ == 0; }
@@ -54,6 +65,7 @@ SharedSecret share(Secret secret);
 void wipe(std::string& text) noexcept;
 
 // Once, at the start of the process, before any secret exists: no core files, not dumpable, locked memory.
+// (Sanitizer builds stay dumpable: LeakSanitizer attaches to its own process as a debugger would.)
 // False (with the reason in `why`) when the system refused a part of it.
 bool protect_process_memory(std::string& why);
 

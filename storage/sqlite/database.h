@@ -1,8 +1,13 @@
-// The journal in one SQLite file (WAL, synchronous=FULL) behind one writer thread that commits whatever is waiting as
-// one group. The only folder that includes SQLiteCpp.
-// Thread: construct, use and destroy on the io thread. The destructor finishes the commits that wait, then closes.
-// Failure: opening throws DatabaseError (in words for the person who runs the bot): another process holds the file,
-// a schema that is newer than this program, a disk that refuses.
+// The journal in one SQLite file (WAL, synchronous=FULL) behind one writer thread that commits whatever is
+// waiting as one group. The only folder that includes SQLiteCpp. Thread: construct, use and destroy on the io
+// thread, and destroy it before the io_context. The destructor finishes the commits that wait, then closes. A
+// commit that has begun can't be cancelled: a coroutine that is cancelled while it waits still gets the
+// outcome, because an unknown one would be worse than a late one. Failure: opening throws DatabaseError (in
+// words for the person who runs the bot): another process holds the file, a schema that is newer than this
+// program, a disk that refuses, a journal whose chain is broken. A commit that fails throws DatabaseError
+// too, wrote nothing, and doesn't hurt the commits that shared its group. Destroyed boxes: their bytes are
+// overwritten in the file and the WAL is emptied before the commit returns (or, while a reader holds the WAL,
+// as soon as it lets go). Blocks that the file system itself keeps are out of our reach.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -22,8 +27,8 @@ class DatabaseError : public std::runtime_error {
 
 class Database final : public Journal {
  public:
-  // `io` is where awaitables resume. Creates the file (mode 0600) when there is none, and takes an exclusive lock on
-  // FILE.lock for as long as it lives, so that two bots never share a journal.
+  // `io` is where awaitables resume. Creates the file (mode 0600) when there is none, and takes an exclusive
+  // lock on FILE.lock for as long as it lives, so that two bots never share a journal.
   Database(boost::asio::any_io_executor io, const std::filesystem::path& file);
   ~Database() override;
 
@@ -36,8 +41,8 @@ class Database final : public Journal {
   std::shared_ptr<Writer> writer_;
 };
 
-// Reads a journal without the lock, while a bot may be running (WAL readers don't disturb the writer). Calls `each`
-// for every entry, oldest first. For `keyturn audit`.
+// Reads a journal without the lock, while a bot may be running (WAL readers don't disturb the writer). Calls
+// `each` for every entry, oldest first. For `keyturn audit`.
 void read_entries(const std::filesystem::path& file, const std::function<void(const Entry&)>& each);
 
 // Follows the chain from the first entry to the last. Nothing: every hash holds and no number is missing.

@@ -1,0 +1,29 @@
+// The tables, and how a row becomes an Entry: what the writer and the read-only readers have in common.
+// Thread: any, one at a time per connection. Failure: DatabaseError for what a person can mend (a newer
+// schema, a file that is no journal), SQLite::Exception for the rest.
+#pragma once
+
+#include <SQLiteCpp/Database.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+
+#include "storage/chain_check.h"
+#include "storage/journal.h"
+
+namespace keyturn::storage::sqlite {
+
+// Creates the tables, or checks that they are of the version that this program knows.
+void prepare_schema(SQLite::Database& database, const std::filesystem::path& file);
+
+// Only checks.
+void require_schema(SQLite::Database& database, const std::filesystem::path& file);
+
+// Every entry after number `after`, oldest first. (After the smallest int64: every row there is, the forged
+// ones too.)
+void for_each_entry(SQLite::Database& database, std::int64_t after, const std::function<void(Entry)>& each);
+
+ChainHead read_head(SQLite::Database& database);
+
+}  // namespace keyturn::storage::sqlite
