@@ -1,0 +1,15 @@
+// The workspace page's files, put into the binary by cmake/embed.cmake.
+#pragma once
+
+#include <string_view>
+
+namespace keyturn::sandbox::assets {
+
+std::string_view workspace_html();
+std::string_view workspace_css();
+std::string_view workspace_js();
+std::string_view blocks_js();
+std::string_view slack_js();
+std::string_view vendors_js();
+
+}  // namespace keyturn::sandbox::assets
