@@ -19,7 +19,7 @@ constexpr std::array kShapes{
     Shape{"sk_live_", Credential::stripe_secret_key, "", 10},
     Shape{"sk_test_", Credential::stripe_secret_key, "", 10},
     Shape{"sk_prod_", Credential::stripe_secret_key, "", 10},
-    Shape{"sk_org_", Credential::stripe_secret_key, "_", 10},
+    Shape{"sk_org_", Credential::stripe_organization_key, "_", 10},
     Shape{"rk_live_", Credential::stripe_restricted_key, "", 10},
     Shape{"rk_test_", Credential::stripe_restricted_key, "", 10},
     Shape{"rk_prod_", Credential::stripe_restricted_key, "", 10},
@@ -71,33 +71,48 @@ std::size_t end_of_hidden(std::string_view text, std::size_t at, std::string_vie
   return at;
 }
 
-std::optional<FoundCredential> match(std::string_view text, std::size_t begin, const Shape& shape) {
-  if (!starts_with(text.substr(begin), shape.prefix)) return std::nullopt;
+bool stands_at(std::string_view text, std::size_t begin, const Shape& shape) {
+  if (!starts_with(text.substr(begin), shape.prefix)) return false;
   const std::size_t body = begin + shape.prefix.size();
   const std::size_t look_end = std::min(text.size(), body + kLongestLook);
   std::size_t end = body;
   bool digit = false;
   for (; end < look_end && in_body(text[end], shape.also); ++end) digit = digit || is_digit(text[end]);
   const bool inside_word = begin > 0 && is_alphanumeric(text[begin - 1]);
-  const bool long_enough =
-      end - body >= (inside_word ? std::max(kShortestInsideWord, shape.shortest) : shape.shortest);
-  if (!long_enough || (inside_word && !digit)) return std::nullopt;
-  return FoundCredential{shape.kind, begin, end_of_hidden(text, end, shape.also)};
+  if (!inside_word) return end - body >= shape.shortest;
+  return digit && end - body >= kShortestInsideWord;
+}
+
+// The shape of the credential that begins there, or null.
+const Shape* shape_at(std::string_view text, std::size_t begin) {
+  if (!may_begin(text[begin])) return nullptr;
+  for (const Shape& shape : kShapes) {
+    if (stands_at(text, begin, shape)) return &shape;
+  }
+  return nullptr;
 }
 
 }  // namespace
 
 std::optional<FoundCredential> find_credential(std::string_view text, std::size_t from) {
   for (std::size_t begin = from; begin < text.size(); ++begin) {
-    if (!may_begin(text[begin])) continue;
-    for (const Shape& shape : kShapes) {
-      if (auto found = match(text, begin, shape)) return found;
+    if (const Shape* shape = shape_at(text, begin)) {
+      const std::size_t end = end_of_hidden(text, begin + shape->prefix.size(), shape->also);
+      return FoundCredential{shape->kind, begin, end};
     }
   }
   return std::nullopt;
 }
 
 bool contains_credential(std::string_view text) { return find_credential(text).has_value(); }
+
+bool contains_credential(std::string_view text, Credential kind) {
+  for (std::size_t begin = 0; begin < text.size(); ++begin) {
+    const Shape* shape = shape_at(text, begin);
+    if (shape != nullptr && shape->kind == kind) return true;
+  }
+  return false;
+}
 
 std::string redact_credentials(std::string_view text) {
   std::string redacted;

@@ -11,7 +11,14 @@
 
 namespace keyturn::integrations {
 
-enum class Credential { stripe_secret_key, stripe_restricted_key, stripe_other, slack_token, heroku_token };
+enum class Credential {
+  stripe_secret_key,
+  stripe_organization_key,
+  stripe_restricted_key,
+  stripe_other,
+  slack_token,
+  heroku_token
+};
 
 struct FoundCredential {
   Credential kind;
@@ -24,6 +31,9 @@ struct FoundCredential {
 std::optional<FoundCredential> find_credential(std::string_view text, std::size_t from = 0);
 
 bool contains_credential(std::string_view text);
+
+// Also where it is glued to the end of another one, which find_credential takes for one.
+bool contains_credential(std::string_view text, Credential kind);
 
 // The text with every credential replaced by "[redacted]".
 std::string redact_credentials(std::string_view text);

@@ -125,12 +125,7 @@ std::string_view without_outer_quotes(std::string_view text) {
 
 // The secret key itself, whole or cut short, but not its masked display, which gives nothing away.
 bool holds_master_key(std::string_view text) {
-  std::size_t at = 0;
-  while (const auto found = integrations::find_credential(text, at)) {
-    const bool organization = text.substr(found->begin).starts_with("sk_org");
-    if (found->kind == integrations::Credential::stripe_secret_key && !organization) return true;
-    at = found->end;
-  }
+  if (integrations::contains_credential(text, integrations::Credential::stripe_secret_key)) return true;
   return std::ranges::any_of(kMasterPrefixes, [&](std::string_view prefix) {
     return text.starts_with(prefix) && text.size() > prefix.size() &&
            std::ranges::all_of(text.substr(prefix.size()), is_alphanumeric);

@@ -183,3 +183,13 @@ TEST_CASE("any bytes are classified without a throw, and only whole keys pass") 
     RC_ASSERT(classify_paste("rk_live_" + text, Mode::test) != Pasted::restricted_key);
   }));
 }
+
+TEST_CASE("a text made of nothing but prefixes is read in one pass") {
+  for (const std::string& piece :
+       {std::string("rk_") + "live_", std::string("axo") + "xb-", std::string("sk_org_")}) {
+    std::string text;
+    while (text.size() < 4'000'000) text += piece;
+    CHECK(stripe::redact(text).size() <= text.size());
+    CHECK(classify_paste(text, Mode::live) != Pasted::restricted_key);
+  }
+}
