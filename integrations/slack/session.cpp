@@ -54,7 +54,9 @@ std::string text_at(const json& message, const char* pointer) {
 
 std::int64_t number_at(const json& message, const char* pointer) {
   const json::json_pointer where(pointer);
-  return message.contains(where) && message.at(where).is_number_integer() ? message.at(where).get<std::int64_t>() : 0;
+  return message.contains(where) && message.at(where).is_number_integer()
+             ? message.at(where).get<std::int64_t>()
+             : 0;
 }
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -126,7 +128,7 @@ struct Session::State {
     } else if (!connections.contains(event.epoch)) {
       // Too late: given up, or stopped. Left open it would be one of the ten that Slack allows.
       connections[event.epoch] = {.stage = Connection::Stage::closing};
-      out.emplace_back(CloseConnection{event.epoch});
+      out.emplace_back(CloseConnection{.epoch = event.epoch});
     }
   }
 
@@ -191,7 +193,7 @@ struct Session::State {
     not_before.reset();
     report_hello(static_cast<int>(number_at(hello, "/num_connections")), app);
     // Only now: until here the old one was read and acknowledged on.
-    if (old) close(*old);
+    if (old) close(*old, /*replaced=*/true);
   }
 
   void report_hello(int num_connections, const std::string& app) {
@@ -287,15 +289,15 @@ struct Session::State {
 
   bool replacement_wanted() const { return !current || connections.at(*current).outdated; }
 
-  void close(Epoch epoch) {
+  void close(Epoch epoch, bool replaced = false) {
     connections.at(epoch).stage = Connection::Stage::closing;
-    out.emplace_back(CloseConnection{epoch});
+    out.emplace_back(CloseConnection{.epoch = epoch, .replaced = replaced});
   }
 
   void finish(Life end, const std::string& why) {
     life = end;
     if (attempt && !connections.contains(attempt->epoch) && attempt->step != Attempt::Step::url) {
-      out.emplace_back(CloseConnection{attempt->epoch});
+      out.emplace_back(CloseConnection{.epoch = attempt->epoch});
     }
     for (auto& [epoch, connection] : connections) {
       if (connection.stage != Connection::Stage::closing) close(epoch);
@@ -324,7 +326,7 @@ struct Session::State {
       if (connections.contains(late)) {
         close(late);
       } else {
-        out.emplace_back(CloseConnection{late});
+        out.emplace_back(CloseConnection{.epoch = late});
       }
       attempt_failed(fmt::format("{} within {:.0f} s", missing, seconds(options.hello_limit)));
     }

@@ -61,9 +61,11 @@ struct Connect {
   Epoch epoch;
   std::string url;
 };
-// With a close frame (1000). What it delivers until it is closed is still handed over.
+// With a close frame (1000), once what it delivered is acknowledged. What it delivers until then is still
+// handed over.
 struct CloseConnection {
   Epoch epoch;
+  bool replaced = false;  // another one is ready: no hurry, envelopes may still be under way on this one
 };
 struct SetTimer {  // replaces the one timer
   storage::TimePoint at;

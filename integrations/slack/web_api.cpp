@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "integrations/http_failure.h"
 #include "integrations/net/within.h"
 #include "integrations/slack/wire.h"
 
@@ -32,15 +33,12 @@ class Deadline {
   std::chrono::steady_clock::time_point at_;
 };
 
-ApiError no_answer(std::string operation, const net::NetError& error, bool may_repeat) {
-  const bool nothing_happened = !error.sent || may_repeat;
-  return ApiError({.system = integrations::System::slack,
-                   .failure = nothing_happened ? Failure::unreachable : Failure::ambiguous,
-                   .operation = std::move(operation),
-                   .reason = error.what(),
-                   .status = 0,
-                   .request_id = "",
-                   .retry_after = std::nullopt});
+ApiError unanswered(std::string operation, const net::NetError& error, bool may_repeat) {
+  return integrations::no_answer(
+      {.system = integrations::System::slack,
+       .operation = std::move(operation),
+       .effect = may_repeat ? integrations::Effect::none : integrations::Effect::write},
+      error);
 }
 
 std::string outcome_of(const ApiError& error) {
@@ -83,7 +81,7 @@ awaitable<net::Response> WebApi::send_once(std::string method, json arguments, D
   try {
     co_return co_await http_.send(std::move(request), limit);
   } catch (const net::NetError& error) {
-    throw no_answer("call " + method, error, repeatable(method));
+    throw unanswered("call " + method, error, repeatable(method));
   }
 }
 
@@ -117,7 +115,7 @@ awaitable<void> WebApi::send_reply(std::string response_url, json message) {
     const net::Response response = co_await http_.send(std::move(request), kReplyLimit);
     if (auto refusal = judge_reply(response)) throw ApiError(std::move(*refusal));
   } catch (const net::NetError& error) {
-    throw no_answer(operation, error, /*may_repeat=*/false);
+    throw unanswered(operation, error, /*may_repeat=*/false);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <utility>
 
+#include "integrations/http_failure.h"
 #include "integrations/net/url.h"
 
 namespace keyturn::slack {
@@ -153,7 +154,7 @@ Details details_of(std::string operation, Failure failure, std::string reason,
           .operation = std::move(operation),
           .reason = std::move(reason),
           .status = response.status,
-          .request_id = response.header("x-slack-req-id"),
+          .request_id = integrations::request_id_from(response.header("x-slack-req-id")),
           .retry_after = std::nullopt};
 }
 
