@@ -70,6 +70,19 @@ bool in_a_child(Check check) {
   return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+bool is_protected_now() {
+  std::string why;
+  const bool everything = protect_process_memory(why);
+  rlimit core{};
+  getrlimit(RLIMIT_CORE, &core);
+#ifdef KEYTURN_SANITIZED
+  const bool hidden = true;  // LeakSanitizer has to attach
+#else
+  const bool hidden = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
+#endif
+  return hidden && core.rlim_cur == 0 && core.rlim_max == 0 && everything == why.empty();
+}
+
 }  // namespace
 
 TEST_CASE("a secret shows what it was made of, and only through expose") {
@@ -133,7 +146,6 @@ TEST_CASE("random secrets differ") {
 }
 
 TEST_CASE("secrets live in OpenSSL's locked arena, and still work when it is full") {
-  std::string why;
   const auto small = Secret::copy_of("correct horse");
   const bool locked = CRYPTO_secure_allocated(small.expose().data()) == 1;
   WARN(
@@ -158,16 +170,5 @@ TEST_CASE("wiping leaves an empty string") {
 }
 
 TEST_CASE("a protected process dumps no core and can't be attached to") {
-  CHECK(in_a_child([] {
-    std::string why;
-    const bool all = protect_process_memory(why);
-    rlimit core{};
-    getrlimit(RLIMIT_CORE, &core);
-#ifdef KEYTURN_SANITIZED
-    const bool hidden = true;  // LeakSanitizer has to attach
-#else
-    const bool hidden = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
-#endif
-    return hidden && core.rlim_cur == 0 && core.rlim_max == 0 && all == why.empty();
-  }));
+  CHECK(in_a_child(is_protected_now));
 }
