@@ -17,7 +17,11 @@ struct HealthExpectation {
   std::string json_equals;   // "ok"; the value at the pointer, strings without quotes, other values as JSON
 };
 
-enum class Health { healthy, unhealthy, unknown };  // unknown: no answer at all (timeout, DNS), or a rate limit
+enum class Health {
+  healthy,
+  unhealthy,
+  unknown
+};  // unknown: no answer at all (timeout, DNS), or a rate limit
 std::string_view name_of(Health health);
 
 struct HealthReport {
