@@ -27,16 +27,19 @@ struct Announcer::Follower {
 
   void nudge() {
     dirty = true;
-    if (patient) wake.cancel();
+    wake.cancel();
   }
+  // An edit that has to wait for Slack's pace.
+  void defer(storage::TimePoint until) { deferred = std::min(deferred.value_or(until), until); }
 
   std::string id;
   asio::steady_timer wake;
   bool dirty = true;
-  bool patient = true;                      // a nudge may wake it; false while it keeps Slack's pace
-  std::map<std::string, std::size_t> sent;  // slot -> hash of the newest content in Slack
-  std::set<std::string> given_up;           // slots that Slack refuses for good
-  int link_retired = 0;                     // number of the form whose message is done with
+  std::optional<storage::TimePoint> deferred;
+  std::map<std::string, storage::TimePoint> edited;  // slot -> when
+  std::map<std::string, std::size_t> sent;           // slot -> hash of the newest content in Slack
+  std::set<std::string> given_up;                    // slots that Slack refuses for good
+  int link_retired = 0;                              // number of the form whose message is done with
 };
 
 Announcer::Announcer(asio::any_io_executor io, SlackDesk& desk, const storage::Clock& clock, Trouble trouble)
@@ -71,24 +74,27 @@ asio::awaitable<bool> Announcer::stopped(Duration limit) { co_return co_await ta
 asio::awaitable<void> Announcer::follow(std::shared_ptr<Follower> follower) {
   for (;;) {
     follower->dirty = false;
+    follower->deferred.reset();
     bool trouble = false;
+    std::string why;
     try {
       co_await catch_up(follower);
-    } catch (const ApiError& error) {
+    } catch (const std::exception& error) {  // Slack, or our own journal: both may come back
       trouble = true;
-      if (trouble_) trouble_("messages of " + follower->id, error.what());
+      why = error.what();
     }
+    if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
+      co_return;
+    if (trouble && trouble_) trouble_("messages of " + follower->id, why);
     const auto state = runner_->find(follower->id);
-    if (!trouble && !follower->dirty && state && !state->live()) {
+    if (!trouble && !follower->dirty && !follower->deferred && state && !state->live()) {
       followers_.erase(follower->id);  // closed and told
       co_return;
     }
-    // Keep Slack's pace, then wait for a change, or for a progress bar to move.
-    follower->patient = false;
-    co_await net::sleep_for(trouble ? kAfterTrouble : kBetweenEdits);
-    follower->patient = true;
-    if (follower->dirty || trouble) continue;
-    const auto next = state ? views::next_change(*state, clock_.now()) : std::nullopt;
+    if (follower->dirty && !trouble) continue;
+    auto next = state ? views::next_change(*state, clock_.now()) : std::nullopt;
+    if (follower->deferred) next = std::min(next.value_or(*follower->deferred), *follower->deferred);
+    if (trouble) next = clock_.now() + kAfterTrouble;
     if (next) {
       follower->wake.expires_after(std::max(*next - clock_.now(), Duration(1)));
     } else {
@@ -119,6 +125,13 @@ asio::awaitable<void> Announcer::bring(std::shared_ptr<Follower> follower, views
   const std::string slot = message.slot;
   try {
     if (there) {
+      const auto edited = follower->edited.find(slot);
+      const auto now = clock_.now();
+      if (edited != follower->edited.end() && now < edited->second + kBetweenEdits) {
+        follower->defer(edited->second + kBetweenEdits);
+        co_return;
+      }
+      follower->edited[slot] = now;
       co_await desk_.update(posted->second.channel, posted->second.ts, std::move(message));
       follower->sent[slot] = content;
       co_return;

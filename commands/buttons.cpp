@@ -4,6 +4,8 @@
 
 #include "commands/commands.h"
 #include "commands/rotation/decide.h"
+#include "commands/rotation/judge.h"
+#include "commands/views/blocks.h"
 #include "commands/views/messages.h"
 #include "integrations/stripe/key_format.h"
 
@@ -17,12 +19,15 @@ using storage::TimePoint;
 
 namespace {
 
+constexpr std::size_t kReasonLimit = 1200;  // bytes: Slack's field takes 300 characters
+
 // state.values[block][action]; an empty object where it isn't.
 json value_at(const json& values, std::string_view block, std::string_view action) {
   if (!values.is_object()) return json::object();
   const auto found = values.find(std::string(block));
   if (found == values.end() || !found->is_object()) return json::object();
-  return found->value(std::string(action), json::object());
+  const auto value = found->find(std::string(action));
+  return value != found->end() && value->is_object() ? *value : json::object();
 }
 
 std::vector<std::string> ticked(const json& values) {
@@ -39,7 +44,7 @@ std::string reason_in(const json& values) {
   const json input = value_at(values, views::kReason, views::kReason);
   const auto found = input.find("value");
   if (found == input.end() || !found->is_string()) return {};
-  return stripe::redact(found->get<std::string>()).substr(0, 300);
+  return views::cut(stripe::redact(found->get<std::string>()), kReasonLimit);
 }
 
 // What a click asks for: the events, or a sentence for the person who clicked.
@@ -48,6 +53,7 @@ using Answer = std::variant<Outcome, std::string>;
 Answer ready(const State& s, const json& values, TimePoint now) {
   if (s.confirmed_at) return "That is confirmed already.";
   if (rotation::stage_of(s, now) != rotation::Stage::awaiting_operator) return "The checks are not done yet.";
+  if (rotation::objection(s)) return "The checks found something that stops this rotation.";
   const auto words = views::confirmations(s);
   const auto boxes = ticked(values);
   for (std::size_t i = 0; i < words.size(); ++i) {

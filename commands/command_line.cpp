@@ -96,7 +96,7 @@ std::vector<std::string> words_of(std::string_view text) {
   for (std::size_t at = plain.find_first_not_of(' '); at != std::string::npos;) {
     const std::size_t end = std::min(plain.find(' ', at), plain.size());
     std::string word = stripped(unwrapped(plain_dashes(plain.substr(at, end - at))));
-    if (!word.empty()) words.push_back(std::move(word));
+    if (!word.empty() && word != "--") words.push_back(std::move(word));
     at = plain.find_first_not_of(' ', end);
   }
   return words;
@@ -105,6 +105,8 @@ std::vector<std::string> words_of(std::string_view text) {
 CommandLine read_command_line(std::string_view text) {
   if (stripe::contains_credential(text)) return HoldsCredential{};
   const auto words = words_of(text);
+  // Again, because taking out marks and invisible characters may have put a key together.
+  if (stripe::contains_credential(join(words.begin(), words.end()))) return HoldsCredential{};
   if (words.empty()) return HelpCommand{};
   const std::string verb = lower(words.front());
   if (verb == "help" || verb == "--help" || verb == "?") return HelpCommand{};

@@ -25,7 +25,7 @@ bool same_hash(const std::string& a, const std::string& b) {
 
 // Why a link is closed, or nothing while it is open.
 std::optional<FormClosed> why_closed(const State& s, TimePoint now) {
-  if (s.received || !s.live()) return FormClosed::used;
+  if (s.received || !s.live() || s.cancelled_at || s.refused) return FormClosed::used;
   if (!s.form) return FormClosed::unknown;
   if (s.form->refused_pastes >= kPasteAttempts) return FormClosed::locked;
   if (now >= s.form->issued.expires_at) return FormClosed::expired;
@@ -59,10 +59,13 @@ std::optional<FormRefused> impossible(const State& s, const FormSubmission& form
   if (form.rotated_at > now + kClockSkew) {
     return FormRefused{.code = "rotated_at", .sentence = "The time of the rotation lies in the future."};
   }
-  if (form.rotated_at < s.started_at - kClockSkew) {
-    return FormRefused{
-        .code = "rotated_at",
-        .sentence = "The key was rotated before this rotation began. If that is so, cancel and start again."};
+  // A click before /rotate is no mistake (a cancelled attempt, say), as long as the old key, which this
+  // rotation found alive, can have been alive then.
+  if (form.rotated_at + form.grace_chosen < s.started_at - kClockSkew) {
+    return FormRefused{.code = "rotated_at",
+                       .sentence =
+                           "The old key would have expired before this rotation began, and it was "
+                           "alive then. Check the time and the expiration."};
   }
   return std::nullopt;
 }

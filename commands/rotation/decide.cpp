@@ -104,10 +104,10 @@ Step receive(const State& s, TimePoint now) {
 // rejected.
 bool unsettled(const State& s, TimePoint now) {
   const auto& probes = s.probed.at(ActionKind::probe_new_key).event.probes;
-  const bool all_dead = std::ranges::all_of(probes, [](const Probe& probe) {
+  const bool refused = std::ranges::any_of(probes, [](const Probe& probe) {
     return probe.answer == integrations::Answer::unknown_key || probe.answer == integrations::Answer::expired;
   });
-  return all_dead && now < s.received->at + kSettleTime;
+  return refused && now < s.received->at + kSettleTime;
 }
 
 Step validate(const State& s, TimePoint now) {
@@ -119,6 +119,10 @@ Step validate(const State& s, TimePoint now) {
   if (unsettled(s, now)) {
     const TimePoint again = s.probed.at(ActionKind::probe_new_key).at + s.target.timing.retry_every;
     if (now < again) return wait_until(again);
+    return attempt(s, now, plain(ActionKind::probe_new_key));
+  }
+  // Asked again, and the answer is still out: it decides.
+  if (s.in_flight.contains(plain(ActionKind::probe_new_key))) {
     return attempt(s, now, plain(ActionKind::probe_new_key));
   }
   if (auto rejected = rejection(s)) return record({*rejected});
@@ -186,9 +190,10 @@ Step prove_expiry(const State& s, TimePoint now) {
   if (s.proofs.empty()) return attempt(s, now, plain(ActionKind::take_proof));
 
   const auto& last = s.proofs.back();
-  const bool deleted = s.received->event.grace_chosen == Duration::zero();
-  const ProofWorth last_worth = worth(last.event, deleted);
+  const ProofWorth last_worth = worth(last.event, s.old_key_died_early());
+  const bool asked_again = s.retried_at && last.at <= *s.retried_at;
   if (last_worth == ProofWorth::broken) {
+    if (asked_again) return attempt(s, now, plain(ActionKind::take_proof));
     return record({Halted{.action = plain(ActionKind::take_proof),
                           .sentence = "the new key, as stored in Infisical, is refused by Stripe"}});
   }

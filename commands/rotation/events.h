@@ -71,6 +71,7 @@ struct ConsumerInspected {
 struct KeyProbed {
   ActionKind purpose{};  // probe_old_key, probe_new_key or probe_old_again
   std::vector<Probe> probes;
+  std::string fingerprint;  // of the key that was asked with
 };
 struct BillingChecked {
   Health health = Health::unknown;

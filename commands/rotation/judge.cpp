@@ -193,7 +193,7 @@ std::optional<KeyRejected> rejection(const State& s) {
   if (!fresh || !before) return std::nullopt;
   const std::string back = " The key in use has not been touched.";
 
-  if (std::ranges::all_of(fresh->probes, dead)) {
+  if (fresh->probes.empty() || std::ranges::any_of(fresh->probes, dead)) {
     return KeyRejected{"dead", "Stripe does not accept the key that you pasted." + back};
   }
   const std::string account = account_in(*fresh);
@@ -258,17 +258,18 @@ std::optional<Halted> verification_failure(const State& s) {
 }
 
 ProofWorth worth(const ProofTaken& proof, bool old_key_was_deleted) {
+  if (dead(proof.new_key)) return ProofWorth::broken;  // billing depends on it: that comes first
   if (alive(proof.old_key)) return ProofWorth::alive;
-  if (dead(proof.new_key)) return ProofWorth::broken;
   if (proof.new_key.answer != Answer::granted) return ProofWorth::nothing;
   if (proof.old_key.answer == Answer::expired) return ProofWorth::dead;
-  // A key that "Now" deleted may be unknown to Stripe instead of expired; an expiry is always named as one.
+  // A key that "Now" deleted (also when the form was told otherwise) may be unknown to Stripe instead of
+  // expired; an expiry is always named as one.
   if (proof.old_key.answer == Answer::unknown_key && old_key_was_deleted) return ProofWorth::dead;
   return ProofWorth::nothing;
 }
 
 int proofs_in_a_row(const State& s) {
-  const bool deleted = s.received && s.received->event.grace_chosen == Duration::zero();
+  const bool deleted = s.old_key_died_early();
   int count = 0;
   for (const auto& proof : s.proofs) {
     switch (worth(proof.event, deleted)) {

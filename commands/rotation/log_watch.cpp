@@ -20,14 +20,35 @@ std::string lower(std::string text) {
 
 // Logplex says in the stream itself that it dropped lines (Heroku's error L11).
 bool says_lines_were_dropped(const integrations::LogLine& line) {
-  return line.source.starts_with("logplex") && line.text.find("L11") != std::string::npos;
+  return line.source.find("logplex") != std::string::npos && line.text.find("L11") != std::string::npos;
+}
+
+// Logplex writes "+00:00" where we write "Z"; it is always UTC.
+std::optional<TimePoint> time_of(const integrations::LogLine& line) {
+  constexpr std::string_view kUtc = "+00:00";
+  std::string time = line.time;
+  if (time.ends_with(kUtc)) time.replace(time.size() - kUtc.size(), kUtc.size(), "Z");
+  return storage::from_iso8601(time);
+}
+
+// A line is whatever an app printed; the journal and Slack take only whole UTF-8 characters.
+std::string journalled(const std::string& text) {
+  const std::string redacted = integrations::redact_credentials(text).substr(0, kLineLength);
+  const auto replace = nlohmann::json::error_handler_t::replace;
+  return nlohmann::json::parse(nlohmann::json(redacted).dump(-1, ' ', false, replace)).get<std::string>();
 }
 
 }  // namespace
 
-LogWatch::LogWatch(WatchProgressed totals, TimePoint since, std::vector<std::string> patterns)
-    : totals_(std::move(totals)), since_(since), patterns_(std::move(patterns)) {
+LogWatch::LogWatch(std::string app, TimePoint since, std::vector<std::string> patterns)
+    : totals_{.app = std::move(app)}, since_(since), patterns_(std::move(patterns)) {
   for (auto& pattern : patterns_) pattern = lower(std::move(pattern));
+}
+
+void LogWatch::resume(WatchProgressed totals, TimePoint until) {
+  totals_ = std::move(totals);
+  ++totals_.gaps;
+  last_ = until;
 }
 
 void LogWatch::connected(TimePoint now) {
@@ -50,13 +71,13 @@ void LogWatch::seen_until(TimePoint now) {
 }
 
 void LogWatch::line(const integrations::LogLine& line) {
-  if (const auto time = storage::from_iso8601(line.time); time && *time < since_) return;
+  if (const auto time = time_of(line); time && *time < since_) return;
   if (seen_.size() >= kRemembered) seen_.clear();
   if (!seen_.insert(line.time + " " + line.source + " " + line.text).second) return;
   ++totals_.lines;
   if (says_lines_were_dropped(line)) ++totals_.gaps;
   if (!is_failure(line) || totals_.failures.size() >= kKeptFailures) return;
-  totals_.failures.push_back(integrations::redact_credentials(line.source + ": " + line.text).substr(0, kLineLength));
+  totals_.failures.push_back(journalled(line.source + ": " + line.text));
 }
 
 bool LogWatch::is_failure(const integrations::LogLine& line) const {

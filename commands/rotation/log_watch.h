@@ -14,10 +14,12 @@ namespace keyturn::commands::rotation {
 
 class LogWatch {
  public:
-  // Goes on from `totals` (of an earlier run of this process). `since`: lines that are older belong to the
-  // time before the new key, and don't count. `patterns`: a line that holds one of them, without regard to
-  // case, is a failure.
-  LogWatch(WatchProgressed totals, TimePoint since, std::vector<std::string> patterns);
+  // `since`: lines that are older belong to the time before the new key, and don't count. `patterns`: a line
+  // that holds one of them, without regard to case, is a failure.
+  LogWatch(std::string app, TimePoint since, std::vector<std::string> patterns);
+  // Goes on from the totals of an earlier try (or an earlier process), which were taken at `until`: what lies
+  // between is a gap.
+  void resume(WatchProgressed totals, TimePoint until);
 
   void connected(TimePoint now);
   void disconnected(TimePoint now);

@@ -29,6 +29,16 @@ std::string variable_of(const State& state, const std::string& app) {
   return found->variable;
 }
 
+namespace {
+
+bool covers(const integrations::SecretSync& sync, const std::string& path) {
+  if (sync.path == path) return true;
+  const std::string below = sync.path.ends_with('/') ? sync.path : sync.path + "/";
+  return sync.recursive && path.starts_with(below);
+}
+
+}  // namespace
+
 asio::awaitable<Outcome> RealPerformer::perform(Action action, StatePointer state, Recorder record) {
   switch (action.kind) {
     case ActionKind::check_operator: {
@@ -76,7 +86,7 @@ asio::awaitable<Outcome> RealPerformer::read_current_key(StatePointer state) {
                       .syncs = {},
                       .request_id = stored.request_id};
   for (const auto& sync : co_await systems_.store.syncs(address.project)) {
-    if (sync.automatic && sync.environment == address.environment && sync.path == address.path) {
+    if (sync.automatic && sync.environment == address.environment && covers(sync, address.path)) {
       read.syncs.push_back(sync.destination + (sync.app.empty() ? "" : " " + sync.app));
     }
   }
@@ -129,7 +139,7 @@ asio::awaitable<Outcome> RealPerformer::probe_key(StatePointer state, ActionKind
   } else {
     endpoints.insert(endpoints.end(), state->target.denied.begin(), state->target.denied.end());
   }
-  KeyProbed probed{.purpose = purpose, .probes = {}};
+  KeyProbed probed{.purpose = purpose, .probes = {}, .fingerprint = systems_.vault.fingerprint(*key)};
   for (const auto& endpoint : endpoints) {
     auto probe = co_await systems_.provider.probe(key, endpoint);
     if (probe.answer == Answer::address) {

@@ -27,11 +27,12 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
                                            .request_id = before.request_id}},
                       .boxes = {}};
   }
-  if (before.id != pinned.secret_id || before.version != pinned.version) {
+  // Another version of the same value (a comment, or somebody who put it back) is no conflict.
+  if (systems_.vault.fingerprint(*before.value) != pinned.fingerprint) {
     fail(System::infisical,
          fmt::format(
              "somebody else changed {} meanwhile (version {} was expected, {} is there); look who, and why, "
-             "before this key is written over it",
+             "and put the old value back before this key is written over it",
              address.name, pinned.version, before.version),
          /*can_retry=*/false, before.request_id);
   }
@@ -51,7 +52,7 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
          /*can_retry=*/false, after.request_id);
   }
   co_return Outcome{.events = {KeyStored{.version = after.version,
-                                         .previous_version = pinned.version,
+                                         .previous_version = before.version,
                                          .already_there = false,
                                          .request_id = written.request_id}},
                     .boxes = {}};
@@ -116,7 +117,8 @@ DynoCount count(const std::vector<integrations::Dyno>& dynos, int release) {
 asio::awaitable<Outcome> RealPerformer::await_consumer(StatePointer state, std::string app) {
   const auto& updated = state->updated.at(app);
   const int wanted = updated.event.release;
-  const TimePoint limit = updated.at + state->target.timing.release_limit;
+  const TimePoint began = std::max(updated.at, state->retried_at.value_or(updated.at));
+  const TimePoint limit = began + state->target.timing.release_limit;
   for (;;) {
     const auto releases = co_await systems_.consumer.releases(app, 10);
     const auto release = std::ranges::find(releases, wanted, &integrations::Release::version);

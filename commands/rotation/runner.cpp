@@ -2,6 +2,7 @@
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -18,9 +19,20 @@ constexpr Duration kDiskRetry = std::chrono::seconds(5);
 constexpr Duration kUntoldFor = std::chrono::hours(24);
 constexpr std::string_view kOurselves = "keyturn";
 
-bool cancelled(const std::exception& error) {
-  const auto* system = dynamic_cast<const boost::system::system_error*>(&error);
-  return system && system->code() == asio::error::operation_aborted;
+// Whether a coroutine is being cancelled. Asked of the coroutine and not of the exception: an operation that
+// somebody else aborted must not end a rotation's work.
+bool cancelled(const asio::cancellation_state& state) {
+  return state.cancelled() != asio::cancellation_type::none;
+}
+
+std::string what_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "something unknown";
+  }
 }
 }  // namespace
 
@@ -166,11 +178,15 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Live> live) {
   for (;;) {
     live->nudged = false;
     Decision decision;
+    std::exception_ptr failure;
     try {
       decision = co_await advance(live);
-    } catch (const std::exception& error) {
-      if (cancelled(error)) throw;
-      if (events_.trouble) events_.trouble("rotation " + live->state->id, error.what());
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (failure) {
+      if (cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(failure);
+      if (events_.trouble) events_.trouble("rotation " + live->state->id, what_of(failure));
       decision = {.wake = clock_.now() + kDiskRetry};
     }
     if (decision.done) co_return;
@@ -182,8 +198,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Live> live) {
     }
     boost::system::error_code ignored;
     co_await live->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
-      co_return;
+    if (cancelled(co_await asio::this_coro::cancellation_state)) co_return;
   }
 }
 
@@ -217,17 +232,20 @@ asio::awaitable<void> Runner::work(std::shared_ptr<Live> live, Action action) {
   Outcome outcome = co_await perform(live, action);
   const bool failed = !outcome.events.empty() && std::holds_alternative<ActionFailed>(outcome.events.back());
   for (bool written = false; !written;) {
+    std::exception_ptr refused;
     try {
       const auto held = co_await live->lock.acquire();
       Outcome attempt{.events = outcome.events, .boxes = outcome.boxes};
       if (live->state->live())
         co_await append(live, std::string(kOurselves), std::move(attempt), std::nullopt);
       written = true;
-    } catch (const std::exception& error) {
-      if (cancelled(error)) throw;
-      if (events_.trouble) events_.trouble("journal", error.what());
+    } catch (...) {
+      refused = std::current_exception();
     }
-    if (!written) co_await net::sleep_for(kDiskRetry);
+    if (!refused) continue;
+    if (cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(refused);
+    if (events_.trouble) events_.trouble("journal", what_of(refused));
+    co_await net::sleep_for(kDiskRetry);
   }
   live->running.erase(action);
   if (events_.acted) events_.acted(*live->state, action, clock_.now() - began, failed ? "failed" : "ok");
@@ -237,12 +255,14 @@ asio::awaitable<void> Runner::work(std::shared_ptr<Live> live, Action action) {
 asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action action) {
   Recorder record = [this, live](std::vector<Event> events) -> asio::awaitable<void> {
     const auto held = co_await live->lock.acquire();
+    // A cancelled rotation's action must stop here: no link may go out that nothing stands behind.
+    if (!live->state->live() || live->state->cancelled_at) throw std::runtime_error("the rotation is over");
     Outcome progress{.events = std::move(events), .boxes = {}};
-    if (live->state->live())
-      co_await append(live, std::string(kOurselves), std::move(progress), std::nullopt);
+    co_await append(live, std::string(kOurselves), std::move(progress), std::nullopt);
     live->nudge();
   };
   ActionFailed failure{.action = action, .can_retry = true, .reason = {}, .request_id = {}};
+  std::exception_ptr unexpected;
   try {
     std::shared_ptr<const State> snapshot = live->state;
     co_return co_await performer_.perform(action, std::move(snapshot), record);
@@ -250,10 +270,13 @@ asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action acti
     failure.can_retry = error.can_retry() || error.failure() == integrations::Failure::ambiguous;
     failure.reason = error.what();
     failure.request_id = error.details().request_id;
-  } catch (const std::exception& error) {
-    if (cancelled(error)) throw;
+  } catch (...) {
+    unexpected = std::current_exception();
+  }
+  if (unexpected) {
+    if (cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(unexpected);
     // Our own mistake, or the journal's: say so once in the log, and try again while that can help.
-    if (events_.trouble) events_.trouble(std::string(name_of(action.kind)), error.what());
+    if (events_.trouble) events_.trouble(std::string(name_of(action.kind)), what_of(unexpected));
     failure.reason = "something unexpected happened inside Keyturn; its log says what";
   }
   co_return Outcome{.events = {failure}, .boxes = {}};

@@ -22,7 +22,7 @@ bool State::old_key_died_early() const {
 }
 
 bool State::form_open(TimePoint now) const {
-  return live() && form && !received && form->refused_pastes < kPasteAttempts &&
+  return live() && !cancelled_at && !refused && form && !received && form->refused_pastes < kPasteAttempts &&
          now < form->issued.expires_at;
 }
 
@@ -74,7 +74,12 @@ struct Apply {
   void operator()(const OperatorChecked& e) const { s.operator_check = {e, at}; }
   void operator()(const CurrentKeyRead& e) const { s.current = {e, at}; }
   void operator()(const ConsumerInspected& e) const { s.inspected[e.app] = {e, at}; }
-  void operator()(const KeyProbed& e) const { s.probed[e.purpose] = {e, at}; }
+  void operator()(const KeyProbed& e) const {
+    // An answer that comes late, about a key that was rejected meanwhile, says nothing about the next one.
+    const bool fresh = e.purpose == ActionKind::probe_new_key;
+    if (fresh && (!s.received || s.received->event.fingerprint != e.fingerprint)) return;
+    s.probed[e.purpose] = {e, at};
+  }
   void operator()(const BillingChecked& e) const { s.billing_before = {e, at}; }
   void operator()(const OperatorConfirmed& e) const {
     s.confirmed_at = at;
@@ -110,9 +115,9 @@ struct Apply {
   void operator()(const KeyStored& e) const { s.stored = {e, at}; }
   void operator()(const ConsumerUpdated& e) const { s.updated[e.app] = {e, at}; }
   void operator()(const ConsumerRunning& e) const { s.running[e.app] = {e, at}; }
-  void operator()(const WatchProgressed& e) const { s.watching[e.app] = e; }
+  void operator()(const WatchProgressed& e) const { s.watching[e.app] = {e, at}; }
   void operator()(const WatchFinished& e) const {
-    s.watching[e.totals.app] = e.totals;
+    s.watching[e.totals.app] = {e.totals, at};
     s.watched[e.totals.app] = {e, at};
   }
   void operator()(const BillingWatched& e) const { s.billing_watched = {e, at}; }
@@ -128,12 +133,14 @@ struct Apply {
   // A retry forgets what made the procedure stop: the failures, and a watch that found something.
   void operator()(const RetryRequested&) const {
     s.halted.reset();
+    s.retried_at = at;
     s.tries.clear();
     std::erase_if(s.watched, [](const auto& entry) { return !entry.second.event.totals.failures.empty(); });
     std::erase_if(s.watching, [&](const auto& entry) { return !s.watched.contains(entry.first); });
     if (s.billing_watched && (s.billing_watched->event.failed || s.billing_watched->event.healthy == 0)) {
       s.billing_watched.reset();
     }
+    if (s.stored) return;  // what Stripe said before that is evidence now
     s.probed.erase(ActionKind::probe_new_key);
     s.probed.erase(ActionKind::probe_old_again);
   }

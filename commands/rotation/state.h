@@ -60,7 +60,7 @@ struct State {
   std::optional<Happened<KeyStored>> stored;
   std::map<std::string, Happened<ConsumerUpdated>> updated;
   std::map<std::string, Happened<ConsumerRunning>> running;
-  std::map<std::string, WatchProgressed> watching;
+  std::map<std::string, Happened<WatchProgressed>> watching;
   std::map<std::string, Happened<WatchFinished>> watched;
   std::optional<Happened<BillingWatched>> billing_watched;
   std::optional<Happened<Completed>> completed;
@@ -71,6 +71,7 @@ struct State {
 
   std::optional<Happened<Halted>> halted;
   int halts = 0;
+  std::optional<TimePoint> retried_at;  // the last time a person asked to try again
   std::optional<Happened<Refused>> refused;
   std::optional<TimePoint> cancelled_at;
   std::optional<Happened<Closed>> closed;

@@ -22,8 +22,10 @@ constexpr Duration kQuietLimit = std::chrono::seconds(1);
 asio::awaitable<Outcome> RealPerformer::watch_consumer(StatePointer state, std::string app, Recorder record) {
   const Target& target = state->target;
   const auto earlier = state->watching.find(app);
-  WatchProgressed totals = earlier == state->watching.end() ? WatchProgressed{.app = app} : earlier->second;
-  LogWatch watch(std::move(totals), state->running.at(app).at, target.log_failures);
+  // What made the procedure stop before a person asked to try again is old news.
+  const TimePoint running = state->running.at(app).at;
+  LogWatch watch(app, std::max(running, state->retried_at.value_or(running)), target.log_failures);
+  if (earlier != state->watching.end()) watch.resume(earlier->second.event, earlier->second.at);
   Duration recorded = watch.totals().watched;
   const TimePoint limit = systems_.clock.now() + target.watch * 3 + target.timing.retry_limit;
 
@@ -60,6 +62,7 @@ asio::awaitable<Outcome> RealPerformer::watch_billing(StatePointer state) {
   const TimePoint until = systems_.clock.now() + target.watch;
   BillingWatched watched;
   bool unhealthy_before = false;
+  const TimePoint limit = until + target.timing.retry_limit;
   for (;;) {
     const auto report = co_await systems_.health.check(target.billing);
     const bool unhealthy = report.health == integrations::Health::unhealthy;
@@ -75,11 +78,14 @@ asio::awaitable<Outcome> RealPerformer::watch_billing(StatePointer state) {
         break;
     }
     if (report.health != integrations::Health::healthy) watched.last_problem = report.detail;
-    // One bad answer may be the restart; a second one in a row is a finding. The watch never ends on a doubt.
-    watched.failed = unhealthy && unhealthy_before;
-    unhealthy_before = unhealthy;
-    if (watched.failed || (systems_.clock.now() >= until && !unhealthy)) break;
-    const Duration left = std::max(until - systems_.clock.now(), target.timing.poll_every);
+    // One bad answer may be the restart; a second one in a row is a finding, whatever silence lies between.
+    // The watch never ends on a doubt: only on health, or, when that doesn't come back, as failed.
+    const TimePoint now = systems_.clock.now();
+    const bool healthy = report.health == integrations::Health::healthy;
+    watched.failed = (unhealthy && unhealthy_before) || (!healthy && now >= limit);
+    unhealthy_before = unhealthy || (unhealthy_before && !healthy);
+    if (watched.failed || (healthy && now >= until)) break;
+    const Duration left = std::max(until - now, target.timing.poll_every);
     co_await net::sleep_for(std::min(target.timing.health_every, left));
   }
   co_return Outcome{.events = {std::move(watched)}, .boxes = {}};

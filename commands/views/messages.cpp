@@ -139,7 +139,9 @@ Message prerequisites(const State& s) {
   }
   message.text = "Tick the boxes to go on with the rotation of " + s.target.name();
   json blocks = json::array({section("*The machine's checks are done.* What only you can check:")});
-  for (const auto& warning : warnings(s)) blocks.push_back(section("*Note*: " + escape(warning)));
+  std::vector<Line> notes;
+  for (const auto& warning : warnings(s)) notes.push_back({Mark::problem, "*Note*: " + escape(warning)});
+  add_sections(blocks, notes);
   blocks.push_back(checkboxes(std::string(kPrerequisites), std::string(kConfirmations),
                               "Before the dashboard", confirmations(s)));
   if (s.compromise && s.reason.empty()) {
@@ -190,7 +192,7 @@ Message proof(const State& s) {
       "each time. Nothing is left to do.\n",
       escape(s.target.name()), s.current->event.fingerprint, proofs_in_a_row(s),
       s.received->event.fingerprint);
-  const bool deleted = s.received->event.grace_chosen == Duration::zero();
+  const bool deleted = s.old_key_died_early();
   for (const auto& taken : s.proofs) {
     if (worth(taken.event, deleted) != ProofWorth::dead) continue;
     const auto& [old_key, new_key] = taken.event;
@@ -274,7 +276,7 @@ std::string steps(const State& s) {
 std::vector<std::string> confirmations(const State& s) {
   return {"I can open the Stripe dashboard (SSO)", "The e-mail or SMS code can reach me now",
           fmt::format("I rotate the restricted key \"{}\", not the master key",
-                      s.target.dashboard_key_name.substr(0, 20))};
+                      cut(s.target.dashboard_key_name, 20))};
 }
 
 std::vector<Message> messages_for(const State& s, TimePoint now) {

@@ -175,10 +175,10 @@ Line watched(const State& s, const ConsumerTarget& consumer) {
     return {mark(false, s.in_flight.contains(action)),
             fmt::format("Watch the log of {} for {}{}", app, in_words(s.target.watch), trouble(s, action))};
   }
-  const double fraction =
-      static_cast<double>(watching->second.watched.count()) / static_cast<double>(s.target.watch.count());
+  const double fraction = static_cast<double>(watching->second.event.watched.count()) /
+                          static_cast<double>(s.target.watch.count());
   return {Mark::doing, fmt::format("Watching the log of {} {} ({}){}", app, progress_bar(fraction),
-                                   gaps(watching->second), trouble(s, action))};
+                                   gaps(watching->second.event), trouble(s, action))};
 }
 
 Line billing_after(const State& s) {
