@@ -183,94 +183,14 @@ Response take_response(ResponseParser& parser) {
   return response;
 }
 
-}  // namespace
-
-class HttpClient::Pool {
- public:
-  Pool(asio::any_io_executor io, ClientOptions options) : io_(std::move(io)), options_(std::move(options)) {}
-
-  const ClientOptions& options() const { return options_; }
-
-  std::unique_ptr<Connection> take_kept(const Url& url) {
-    drop_unused();
-    auto& kept = kept_[url.origin()];
-    while (!kept.empty()) {
-      auto connection = std::move(kept.back());
-      kept.pop_back();
-      if (connection->stream.quiet()) return connection;
-    }
-    return nullptr;
-  }
-
-  void keep(std::unique_ptr<Connection> connection) {
-    connection->input.wipe();
-    connection->unused_since = std::chrono::steady_clock::now();
-    auto& kept = kept_[connection->origin];
-    if (kept.size() < kKeptPerOrigin) kept.push_back(std::move(connection));
-  }
-
-  asio::awaitable<std::unique_ptr<Connection>> connect(Url url) {
-    if (url.secure() && !tls_) tls_ = TlsClient::shared(options_.certificate_authorities);
-    auto stream = co_await connect_stream(url, options_, tls_);
-    co_return std::make_unique<Connection>(std::move(stream), url.origin());
-  }
-
- private:
-  // Without a timer, which would keep a command-line run alive: whoever calls, tidies up.
-  void drop_unused() {
-    const auto oldest = std::chrono::steady_clock::now() - options_.idle_limit;
-    for (auto& [origin, kept] : kept_) {
-      std::erase_if(kept, [&](const auto& connection) { return connection->unused_since < oldest; });
-    }
-  }
-
-  asio::any_io_executor io_;
-  ClientOptions options_;
-  std::shared_ptr<TlsClient> tls_;
-  std::map<std::string, std::vector<std::unique_ptr<Connection>>> kept_;
-};
-
-namespace {
-
 // A GET can be asked again when the kept connection turned out to be dead; anything else may have happened
 // already.
 bool may_ask_again(const Call& call) {
   return (call.method == "GET" || call.method == "HEAD") && !call.answered;
 }
 
-template <typename Pool>
-asio::awaitable<Answer> begin(std::shared_ptr<Pool> pool, Call& call, std::optional<std::size_t> body_limit) {
-  if (auto kept = pool->take_kept(call.url)) {
-    try {
-      co_return co_await exchange(std::move(kept), call, body_limit);
-    } catch (const NetError&) {
-      if (!may_ask_again(call)) throw;
-    }
-  }
-  co_return co_await exchange(co_await pool->connect(call.url), call, body_limit);
-}
-
-template <typename Pool>
-asio::awaitable<Response> ask(std::shared_ptr<Pool> pool, Call& call) {
-  auto answer = co_await begin(pool, call, pool->options().response_limit);
-  co_await read_body(answer, call);
-  const bool reusable =
-      answer.parser->keep_alive() && !answer.parser->need_eof() && answer.connection->input.empty();
-  if (reusable) pool->keep(std::move(answer.connection));
-  co_return take_response(*answer.parser);
-}
-
 NetError out_of_time(const Call& call, storage::Duration limit) {
   return failed(call, "no whole answer within " + storage::in_words(limit));
-}
-
-template <typename Pool>
-asio::awaitable<Response> send_within(std::shared_ptr<Pool> pool, Request request, storage::Duration limit) {
-  Call call = make_call(request, pool->options());
-  storage::wipe(request.body);
-  auto response = co_await within(limit, ask(pool, call));
-  if (!response) throw out_of_time(call, limit);
-  co_return std::move(*response);
 }
 
 // What a body stream and its pump share. The pump reads all the time (a read that is cancelled in mid-record
@@ -344,10 +264,94 @@ class PumpedBody final : public BodyStream {
   std::shared_ptr<Flow> flow_;
 };
 
-template <typename Pool>
-asio::awaitable<std::unique_ptr<BodyStream>> open_within(std::shared_ptr<Pool> pool, Request request,
-                                                         storage::Duration limit) {
-  Call call = make_call(request, pool->options());
+}  // namespace
+
+class HttpClient::Pool {
+ public:
+  explicit Pool(ClientOptions options) : options_(std::move(options)) {}
+
+  std::unique_ptr<Connection> take_kept(const Url& url) {
+    drop_unused();
+    auto& kept = kept_[url.origin()];
+    while (!kept.empty()) {
+      auto connection = std::move(kept.back());
+      kept.pop_back();
+      if (connection->stream.quiet()) return connection;
+    }
+    return nullptr;
+  }
+
+  void keep(std::unique_ptr<Connection> connection) {
+    connection->input.wipe();
+    connection->unused_since = std::chrono::steady_clock::now();
+    auto& kept = kept_[connection->origin];
+    if (kept.size() < kKeptPerOrigin) kept.push_back(std::move(connection));
+  }
+
+  asio::awaitable<std::unique_ptr<Connection>> connect(Url url) {
+    if (url.secure() && !tls_) tls_ = TlsClient::shared(options_.certificate_authorities);
+    auto stream = co_await connect_stream(url, options_, tls_);
+    co_return std::make_unique<Connection>(std::move(stream), url.origin());
+  }
+
+  // Static, and given what they need, so that a call outlives the client that made it.
+  static asio::awaitable<Response> send_within(std::shared_ptr<Pool> pool, Request request,
+                                               storage::Duration limit);
+  static asio::awaitable<std::unique_ptr<BodyStream>> open_within(std::shared_ptr<Pool> pool, Request request,
+                                                                  storage::Duration limit);
+
+ private:
+  static asio::awaitable<Answer> begin(std::shared_ptr<Pool> pool, Call& call,
+                                       std::optional<std::size_t> body_limit);
+  static asio::awaitable<Response> ask(std::shared_ptr<Pool> pool, Call& call);
+
+  // Without a timer, which would keep a command-line run alive: whoever calls, tidies up.
+  void drop_unused() {
+    const auto oldest = std::chrono::steady_clock::now() - options_.idle_limit;
+    for (auto& [origin, kept] : kept_) {
+      std::erase_if(kept, [&](const auto& connection) { return connection->unused_since < oldest; });
+    }
+  }
+
+  ClientOptions options_;
+  std::shared_ptr<TlsClient> tls_;
+  std::map<std::string, std::vector<std::unique_ptr<Connection>>> kept_;
+};
+
+asio::awaitable<Answer> HttpClient::Pool::begin(std::shared_ptr<Pool> pool, Call& call,
+                                                std::optional<std::size_t> body_limit) {
+  if (auto kept = pool->take_kept(call.url)) {
+    try {
+      co_return co_await exchange(std::move(kept), call, body_limit);
+    } catch (const NetError&) {
+      if (!may_ask_again(call)) throw;
+    }
+  }
+  co_return co_await exchange(co_await pool->connect(call.url), call, body_limit);
+}
+
+asio::awaitable<Response> HttpClient::Pool::ask(std::shared_ptr<Pool> pool, Call& call) {
+  auto answer = co_await begin(pool, call, pool->options_.response_limit);
+  co_await read_body(answer, call);
+  const bool reusable =
+      answer.parser->keep_alive() && !answer.parser->need_eof() && answer.connection->input.empty();
+  if (reusable) pool->keep(std::move(answer.connection));
+  co_return take_response(*answer.parser);
+}
+
+asio::awaitable<Response> HttpClient::Pool::send_within(std::shared_ptr<Pool> pool, Request request,
+                                                        storage::Duration limit) {
+  Call call = make_call(request, pool->options_);
+  storage::wipe(request.body);
+  auto response = co_await within(limit, ask(pool, call));
+  if (!response) throw out_of_time(call, limit);
+  co_return std::move(*response);
+}
+
+asio::awaitable<std::unique_ptr<BodyStream>> HttpClient::Pool::open_within(std::shared_ptr<Pool> pool,
+                                                                           Request request,
+                                                                           storage::Duration limit) {
+  Call call = make_call(request, pool->options_);
   storage::wipe(request.body);
   auto answer = co_await within(limit, begin(pool, call, std::nullopt));
   if (!answer) throw out_of_time(call, limit);
@@ -359,19 +363,18 @@ asio::awaitable<std::unique_ptr<BodyStream>> open_within(std::shared_ptr<Pool> p
   co_return body;
 }
 
-}  // namespace
-
-HttpClient::HttpClient(asio::any_io_executor io, ClientOptions options)
-    : pool_(std::make_shared<Pool>(std::move(io), std::move(options))) {}
+// Every call runs where its caller runs, which is the io thread.
+HttpClient::HttpClient(asio::any_io_executor, ClientOptions options)
+    : pool_(std::make_shared<Pool>(std::move(options))) {}
 
 HttpClient::~HttpClient() = default;
 
 asio::awaitable<Response> HttpClient::send(Request request, storage::Duration limit) {
-  return send_within(pool_, std::move(request), limit);
+  return Pool::send_within(pool_, std::move(request), limit);
 }
 
 asio::awaitable<std::unique_ptr<BodyStream>> HttpClient::open(Request request, storage::Duration limit) {
-  return open_within(pool_, std::move(request), limit);
+  return Pool::open_within(pool_, std::move(request), limit);
 }
 
 }  // namespace keyturn::net

@@ -54,7 +54,7 @@ class TlsClient::Sessions {
   void prepare(SSL* connection, const std::string& origin) {
     SSL_set_ex_data(connection, origin_index(), new std::string(origin));
     const auto known = sessions_.find(origin);
-    if (known == sessions_.end()) return;
+    if (known == sessions_.end() || known->second == nullptr) return;
     SSL_set_session(connection, known->second);
     // RFC 8446, C.4: a ticket of TLS 1.3 should be used once.
     if (SSL_SESSION_get_protocol_version(known->second) >= TLS1_3_VERSION) {
@@ -84,8 +84,8 @@ class TlsClient::Sessions {
     if (self == nullptr || origin == nullptr) return 0;
     auto& slot = self->sessions_[*origin];
     if (slot != nullptr) SSL_SESSION_free(slot);
-    slot = session;
-    return 1;
+    slot = SSL_SESSION_dup(session);
+    return 0;
   }
 
   std::map<std::string, SSL_SESSION*> sessions_;

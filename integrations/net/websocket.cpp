@@ -126,12 +126,10 @@ asio::awaitable<void> write_message(std::shared_ptr<Link> link, std::string text
   throw NetError("the message could not be sent: " + why_ended(*link, error), /*request_was_sent=*/true);
 }
 
-// Also inside a coroutine that was cancelled: that is when closing matters. Beast's close waits for a read
-// that is outstanding, so the limit works on the connection, which ends them both.
+// Beast's close waits for a read that is outstanding, so the limit works on the connection, which ends them
+// both.
 asio::awaitable<void> close_link(std::shared_ptr<Link> link, std::uint16_t code) {
   if (link->over) co_return;
-  const bool throws = co_await asio::this_coro::throw_if_cancelled();
-  co_await asio::this_coro::throw_if_cancelled(false);
   asio::steady_timer limit(link->socket.get_executor(), kCloseLimit);
   limit.async_wait([link](error_code cancelled) {
     if (!cancelled) link->end("closed here; the other side didn't answer");
@@ -140,7 +138,6 @@ asio::awaitable<void> close_link(std::shared_ptr<Link> link, std::uint16_t code)
   co_await link->socket.async_close(websocket::close_reason(static_cast<websocket::close_code>(code)),
                                     asio::redirect_error(asio::use_awaitable, ignored));
   link->end("closed here");
-  co_await asio::this_coro::throw_if_cancelled(throws);
 }
 
 class BeastWebSocket final : public WebSocket {

@@ -28,7 +28,8 @@ class WebSocket {
   virtual boost::asio::awaitable<void> write(std::string text) = 0;
 
   // Sends a close frame, waits at most a second for the other side's, then closes the TCP connection. Never
-  // throws.
+  // fails. (A coroutine that was cancelled awaits reset_cancellation_state first, as before any cleanup that
+  // awaits.)
   virtual boost::asio::awaitable<void> close(std::uint16_t code) = 0;
 
   // Closes the TCP connection at once, without a frame. A read that waits ends with nothing.

@@ -3,6 +3,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -50,13 +51,17 @@ struct TaskGroup::Shared {
   std::vector<asio::steady_timer*> waiting;
 
   void cancel() {
-    // A signal may end its task at once, so the map may change under the loop.
     std::vector<std::shared_ptr<asio::cancellation_signal>> signals;
     for (auto& [id, task] : tasks) {
       task.cancelled = true;
       signals.push_back(task.signal);
     }
-    for (const auto& signal : signals) signal->emit(asio::cancellation_type::terminal);
+    // On the io thread this happens here and now. Before the loop runs it happens later, and must: co_spawn
+    // would keep a bare pointer into the signal until then. A signal may end its task at once, hence the
+    // copies.
+    asio::dispatch(io, [signals = std::move(signals)] {
+      for (const auto& signal : signals) signal->emit(asio::cancellation_type::terminal);
+    });
   }
 
   void ended(std::uint64_t id, std::exception_ptr failure) {

@@ -1,15 +1,12 @@
-// Runs coroutines for the tests in this folder: one io thread, as in the bot, and a guard against waiting for ever.
+// Runs coroutines for the tests in this folder: one io thread, as in the bot, and a guard against waiting for
+// ever.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <exception>
-#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -35,8 +32,6 @@ class Loop {
     if (!ended) throw std::runtime_error("the test did not end within 30 seconds");
     if (failure) std::rethrow_exception(failure);
   }
-
-  void spawn(boost::asio::awaitable<void> work) { boost::asio::co_spawn(io, std::move(work), boost::asio::detached); }
 };
 
 }  // namespace keyturn::net
