@@ -31,6 +31,7 @@ StrayCredential described(Credential kind, std::string_view text, std::size_t of
     case Credential::stripe_restricted_key:
       return {offset, "a Stripe restricted key", kStripeKeysBelong};
     case Credential::stripe_secret_key:
+    case Credential::stripe_organization_key:
       return {offset, "a Stripe secret key", kStripeKeysBelong};
     case Credential::stripe_other:
       return {offset, "a Stripe credential", kStripeKeysBelong};

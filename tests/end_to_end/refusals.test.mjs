@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { ada, adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 
 let stage;
+let lockedLink;
 before(async () => {
   stage = await Stage.open();
   await stage.startBot();
@@ -66,13 +67,13 @@ test('wrong pastes are named and refused without spending the link', async () =>
   await assertNowhere(stage, [master, ...wrong.map(([text]) => text)]);
   assert.equal((await stage.submit(link, 'nonsense')).attempts_left, 0);
   assert.equal((await stage.look(link)).state, 'locked');
+  lockedLink = link;
 });
 
 test("another account's key is refused by validation, and a new link follows", async () => {
-  const locked = await stage.link();
   const status = await stage.message(adasMessages, /locked after several/);
   await stage.click(status, 'rotation_new_link');
-  const link = await stage.link(locked.ts);
+  const link = await stage.link(lockedLink.ts);
   const foreign = await stage.createKey({ name: 'elsewhere', account: 'acct_1Another', mode: 'live',
     permissions: ['customer_read', 'subscription_read', 'invoice_read', 'charge_read'] });
   assert.equal((await stage.submit(link, foreign)).state, 'received');

@@ -71,6 +71,7 @@ for (const compromise of [false, true]) {
 
     // Messages: one live message in each place, links never unfurled, none left that leads into the form.
     for (const channel of [ops, adasMessages]) {
+      await stage.message(channel, /closed: rotated/);
       const live = (await stage.messages(channel)).filter(({ all }) => all.includes('Rotation of stripe prod') && /closed: rotated/.test(all));
       assert.equal(live.length, 1, `one live message in ${channel}`);
     }

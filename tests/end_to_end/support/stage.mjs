@@ -136,7 +136,7 @@ export class Stage {
   async link(after = '') {
     return until('the link in the DM', async () => {
       for (const { ts, all } of (await this.messages(adasMessages)).reverse()) {
-        const found = /<(http[^|>#]*)#([^|>]+)\|/.exec(all);
+        const found = /<(http[^|>#]*\/form)#([^|>]+)\|/.exec(all);
         if (found && ts > after) return { address: found[1], token: found[2], ts };
       }
       return null;
@@ -146,7 +146,9 @@ export class Stage {
     const answer = await fetch(`${link.address}/${path}`, {
       method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token: link.token, ...body }),
     });
-    return { status: answer.status, ...(await answer.json()) };
+    const text = await answer.text();
+    assert.ok(text.startsWith('{'), `${path}: ${answer.status} ${text}`);
+    return { status: answer.status, ...JSON.parse(text) };
   }
   look(link) {
     return this.post(link, 'look', {});
