@@ -148,8 +148,7 @@ TEST_CASE("random secrets differ") {
 TEST_CASE("secrets live in OpenSSL's locked arena, and still work when it is full") {
   const auto small = Secret::copy_of("correct horse");
   const bool locked = CRYPTO_secure_allocated(small.expose().data()) == 1;
-  WARN(
-      (locked ? "the arena is locked" : "no locked arena on this system: secrets are on pages of their own"));
+  if (!locked) WARN("no locked arena on this system: secrets are on pages of their own");
 
   std::vector<Secret> many;
   const std::string piece(200'000, 'k');  // a megabyte holds four of them at most
