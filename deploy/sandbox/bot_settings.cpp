@@ -82,7 +82,7 @@ std::string settings_toml(const BotSettings& settings) {
 team = "{team}"
 app = "{app}"
 channel = "{channel}"
-superadmins = ["U0ADMIN"]
+superadmins = ["U0ADMIN", "U0GRACE"]
 superadmin_group = "{group}"
 api = "{slack}/api"
 

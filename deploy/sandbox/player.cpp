@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -58,6 +57,7 @@ class Player {
   }
   // Looks at Slack until a message in `channel` is what is wanted, telling everything new on the way.
   boost::asio::awaitable<json> wait_for(std::string channel, std::string what, Wanted wanted);
+  boost::asio::awaitable<void> forget_the_past();
   boost::asio::awaitable<void> observe();
   void tell_new_lines(const std::string& where, const json& message);
   void tell(const std::string& who, const std::string& what) const;
@@ -70,7 +70,8 @@ class Player {
   json state_;
   std::string old_key_, new_key_;
   bool proof_announced_ = false;
-  std::map<std::string, std::set<std::string>> told_;  // lines of each message
+  std::set<std::string> told_;    // lines; what stands in the channel and in the DM is told once
+  std::set<std::string> before_;  // messages that were there before this play, of earlier rotations
 };
 
 void Player::tell(const std::string& who, const std::string& what) const {
@@ -95,23 +96,35 @@ boost::asio::awaitable<json> Player::ask(std::string method, std::string url, js
   co_return answer;
 }
 
-// The messages of a channel, and what only the operator sees of it.
 void Player::tell_new_lines(const std::string& where, const json& message) {
-  auto& told = told_[where + message.value("ts", "")];
   for (const std::string& line : lines_of(message)) {
-    if (told.insert(line).second) tell(where, line);
+    if (told_.insert(line).second) tell(where, line);
   }
 }
 
+// Messages that are already there belong to earlier rotations: they are neither told nor waited for.
+boost::asio::awaitable<void> Player::forget_the_past() {
+  const json state = co_await ask("GET", options_.control + "/state", nullptr);
+  for (const json& channel : state.at("slack").at("channels")) {
+    for (const char* kind : {"messages", "ephemerals"}) {
+      for (const json& message : channel.at(kind)) before_.insert(message.at("ts"));
+    }
+  }
+}
+
+// Everything new in the channel and in the direct message, and what only the operator sees.
 boost::asio::awaitable<void> Player::observe() {
   state_ = co_await ask("GET", options_.control + "/state", nullptr);
   for (const json& channel : state_.at("slack").at("channels")) {
     const std::string id = channel.at("id");
     if (id != kOpsChannel && id != kOperatorsDirect) continue;
     const std::string where = channel.at("is_im") ? "DM" : "#" + channel.at("name").get<std::string>();
-    for (const json& message : channel.at("messages")) tell_new_lines(where, message);
+    for (const json& message : channel.at("messages")) {
+      if (!before_.contains(message.at("ts"))) tell_new_lines(where, message);
+    }
     for (const json& message : channel.at("ephemerals")) {
-      if (message.value("only_for", "") == kOperator) tell_new_lines("only for ada", message);
+      const bool for_us = message.value("only_for", "") == kOperator && !before_.contains(message.at("ts"));
+      if (for_us) tell_new_lines("only for ada", message);
     }
   }
 }
@@ -124,7 +137,7 @@ boost::asio::awaitable<json> Player::wait_for(std::string channel, std::string w
       // The newest first: an older message of the same kind has had its time.
       for (auto message = candidate["messages"].rbegin(); message != candidate["messages"].rend();
            ++message) {
-        if (wanted(*message)) co_return *message;
+        if (!before_.contains(message->at("ts")) && wanted(*message)) co_return *message;
       }
     }
     if (clock_.now() - started_ > options_.limit) throw Stuck("waited in vain for " + what);
@@ -201,6 +214,7 @@ boost::asio::awaitable<void> Player::go_through() {
     return
         [words](const json& message) { return message.value("text", "").find(words) != std::string::npos; };
   };
+  co_await forget_the_past();
   co_await type_command();
   co_await confirm_prerequisites();
   co_await rotate_and_paste();

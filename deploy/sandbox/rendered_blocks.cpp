@@ -68,6 +68,7 @@ std::string plain_words(const std::string& mrkdwn) {
     at = close + 1;
   }
   words += mrkdwn.substr(at);
+  std::erase_if(words, [](char sign) { return sign == '*' || sign == '`'; });
   replace_all(words, "&lt;", "<");
   replace_all(words, "&gt;", ">");
   replace_all(words, "&amp;", "&");

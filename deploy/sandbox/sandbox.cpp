@@ -58,7 +58,10 @@ Sandbox::Sandbox(boost::asio::any_io_executor io, SandboxOptions options)
       world_(io, clock_, SandboxTiming{}),
       slack_(io, clock_),
       control_(world_, slack_, places_),
-      tasks_(io, report) {
+      // Whatever ends because we are leaving is no news.
+      tasks_(io, [this](const std::string& task, std::exception_ptr failure) {
+        if (!stopping_) report(task, std::move(failure));
+      }) {
   serve("stripe", world_.stripe.handler());
   serve("infisical", world_.infisical.handler());
   serve("heroku", world_.heroku.handler());
@@ -106,6 +109,7 @@ void Sandbox::start() {
 }
 
 boost::asio::awaitable<void> Sandbox::stop() {
+  stopping_ = true;
   for (auto& server : servers_) server->stop();
   tasks_.cancel();
   co_await tasks_.wait(std::chrono::seconds(2));

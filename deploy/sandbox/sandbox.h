@@ -48,6 +48,7 @@ class Sandbox {
   SlackWorld slack_;
   Control control_;
   std::vector<std::unique_ptr<net::HttpServer>> servers_;
+  bool stopping_ = false;
   net::TaskGroup tasks_;
 };
 

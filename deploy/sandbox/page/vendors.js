@@ -3,7 +3,7 @@
 import { make } from './blocks.js';
 import { post } from './slack.js';
 
-const kExpirations = [['40 seconds', 40], ['1 hour', 3600], ['24 hours', 86400], ['3 days', 259200], ['7 days', 604800], ['Now', 0]];
+const kExpirations = [['40 seconds', 40], ['30 seconds', 30], ['1 hour', 3600], ['24 hours', 86400], ['3 days', 259200], ['7 days', 604800], ['Now', 0]];
 const time = (text) => (text ? new Date(text).toLocaleTimeString() : '');
 
 function left(text) {
@@ -39,8 +39,19 @@ function showNewKey(name, created) {
 
 const chosen = {};  // the expiration picked for each key, across redraws
 
+function expireButton(key, again) {
+  const expire = make('button', { type: 'button', className: 'danger' }, 'Expire key');
+  expire.addEventListener('click', async () => {
+    if (!confirm(`Expire this key of ${key.name} now?`)) return;
+    await post('/stripe/expire', { id: key.id });
+    again();
+  });
+  return expire;
+}
+
 function keyButtons(key, again) {
-  if (key.kind !== 'restricted' || key.status === 'expired' || key.expires_at) return '';
+  if (key.kind !== 'restricted' || key.status === 'expired') return '';
+  if (key.expires_at) return expireButton(key, again);
   const choice = make('select', { ariaLabel: `Expiration of the old key of ${key.name}` },
     ...kExpirations.map(([name, seconds]) => new Option(name, seconds)));
   choice.value = chosen[key.id] ?? kExpirations[0][1];
@@ -53,9 +64,18 @@ function keyButtons(key, again) {
   return make('div', { className: 'row' }, rotate, choice);
 }
 
+// What can be rotated first; of what is dead, the newest two.
+function worthShowing(keys) {
+  const newest = keys.filter((key) => key.kind !== 'publishable').toReversed();
+  const restricted = newest.filter((key) => key.kind === 'restricted');
+  return [...restricted.filter((key) => key.status === 'active'), ...restricted.filter((key) => key.status === 'expiring'),
+    ...restricted.filter((key) => !['active', 'expiring'].includes(key.status)).slice(0, 2),
+    ...newest.filter((key) => key.kind !== 'restricted')];
+}
+
 let stripeLook = '';
 function drawStripe(stripe, again) {
-  const keys = stripe.keys.filter((key) => key.kind !== 'publishable').toReversed();
+  const keys = worthShowing(stripe.keys);
   const look = JSON.stringify(keys.map(({ last_used, ...rest }) => rest));
   const body = document.querySelector('#stripe-body');
   if (look !== stripeLook) {  // an open dropdown must not be pulled away under the pointer
