@@ -321,7 +321,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
 
   // ---- an envelope's life
 
-  static awaitable<void> handle(Self self, SharedConnection connection, InFlight,
+  static awaitable<void> handle(Self self, SharedConnection connection, [[maybe_unused]] InFlight in_flight,
                                 Steady::time_point delivered, json message) {
     std::optional<Envelope> envelope = parse_envelope(std::move(message));
     if (!envelope) co_return;
