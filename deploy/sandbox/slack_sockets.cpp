@@ -15,6 +15,8 @@ using namespace std::chrono_literals;
 
 constexpr storage::Duration kNoticeBeforeCut = 10s;  // Slack warns about ten seconds ahead
 constexpr storage::Duration kHalfOpenHold = 120s;
+// No pings of our own: a socket that falls silent must be silent. The client's pings keep the others alive.
+constexpr net::WebSocketOptions kSocketOptions{.idle_limit = 10min, .keep_alive_pings = false};
 constexpr std::size_t kRemembered = 100'000;  // deliveries, for late acknowledgements
 constexpr std::size_t kShown = 200;           // of them in state()
 
@@ -38,6 +40,7 @@ struct SlackSockets::Connection {
   std::optional<storage::TimePoint> cut_at;
   std::uint16_t close_code = 1000;
   bool greeted = false, half_open = false, reset = false;
+  bool falls_silent = false;  // half open as soon as the next frame is in
   int envelopes = 0, acks = 0;
   const storage::TimePoint since;
 };
@@ -65,7 +68,7 @@ boost::asio::awaitable<void> SlackSockets::serve(std::string ticket, net::Exchan
     co_await exchange.respond(net::Response(408, {}, "invalid ticket"));
     co_return;
   }
-  auto socket = co_await exchange.accept_websocket(net::WebSocketOptions{});
+  auto socket = co_await exchange.accept_websocket(kSocketOptions);
   auto connection = std::make_shared<Connection>(next_socket_++, std::move(socket), io_, clock_.now());
   connections_[connection->id] = connection;
   ++opened_;
@@ -96,6 +99,10 @@ boost::asio::awaitable<void> SlackSockets::read_frames(std::shared_ptr<Connectio
       co_return;
     }
     on_frame(*connection, *text);
+    if (connection->falls_silent) {
+      connection->half_open = true;
+      co_return;
+    }
   }
 }
 
@@ -232,6 +239,19 @@ void SlackSockets::disconnect(Connection& connection, const std::string& reason,
   connection.wake.cancel();
 }
 
+// A read that waits can't be abandoned without ending the connection, and answers pings while it waits. So
+// the client is made to send one more frame (it acknowledges envelopes of any type), and nothing is read
+// after that.
+void SlackSockets::fall_silent(Connection& connection) {
+  connection.falls_silent = true;
+  const json nudge = {{"envelope_id", storage::new_uuid()},
+                      {"type", "sandbox_nudge"},
+                      {"accepts_response_payload", false},
+                      {"payload", json::object()}};
+  connection.outbox.push_back(nudge.dump());
+  connection.wake.cancel();
+}
+
 std::string SlackSockets::fault(const json& wish) {
   const std::string what = wish.value("do", "");
   const int count = wish.value("count", 1);
@@ -257,8 +277,7 @@ std::string SlackSockets::fault(const json& wish) {
       connection->reset = true;
       connection->wake.cancel();
     } else if (what == "half_open") {
-      connection->half_open = true;
-      connection->wake.cancel();
+      fall_silent(*connection);
     } else {
       return "unknown wish: " + what;
     }

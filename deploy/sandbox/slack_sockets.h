@@ -72,6 +72,7 @@ class SlackSockets {
   void on_ack(const std::string& envelope, const nlohmann::json& frame);
   void send_envelope(const std::string& id, const std::string& type, nlohmann::json envelope);
   void disconnect(Connection& connection, const std::string& reason, storage::Duration until_cut);
+  void fall_silent(Connection& connection);
   std::string hello() const;
 
   boost::asio::any_io_executor io_;
