@@ -42,6 +42,7 @@ struct FakeSlack {
   net::HttpServer server;
   std::deque<net::Response> answers;  // for the next calls; then {"ok":true}
   bool greet = true;
+  bool hang_up = false;  // takes the request, and resets the connection
   std::vector<Seen> seen;
   std::vector<std::shared_ptr<FakeSocket>> sockets;
   std::vector<Ack> acks;
@@ -65,6 +66,7 @@ struct FakeSlack {
                     .content_type = request->header("Content-Type"),
                     .authorization = request->header("Authorization"),
                     .body = request->body});
+    if (hang_up) co_return exchange.abort();
     if (!answers.empty()) {
       net::Response answer = std::move(answers.front());
       answers.pop_front();

@@ -207,12 +207,27 @@ TEST_CASE("a 429 is waited out where there is time, and thrown where there isn't
 
 TEST_CASE("no connection is unreachable, and no answer to a post is ambiguous") {
   Calls calls;
-  net::HttpClient http(calls.loop.executor(), {.allow_plain_loopback = true});
-  WebApi nobody(http, "http://127.0.0.1:1/api", nullptr, {});
   std::optional<ApiError> failure;
-  calls.loop.run(fails(nobody, "chat.postMessage", failure));
-  REQUIRE(failure);
-  CHECK(failure->failure() == Failure::unreachable);
+  SECTION("nobody listens") {
+    WebApi nobody(calls.http, "http://127.0.0.1:1/api", nullptr, {});
+    calls.loop.run(fails(nobody, "chat.postMessage", failure));
+    REQUIRE(failure);
+    CHECK(failure->failure() == Failure::unreachable);
+  }
+  SECTION("a post that was sent and not answered") {
+    calls.slack.hang_up = true;
+    calls.loop.run(fails(calls.api, "chat.postMessage", failure));
+    REQUIRE(failure);
+    CHECK(failure->failure() == Failure::ambiguous);
+    CHECK_FALSE(failure->can_retry());
+  }
+  SECTION("a question that was sent and not answered can be asked again") {
+    calls.slack.hang_up = true;
+    calls.loop.run(fails(calls.api, "users.info", failure));
+    REQUIRE(failure);
+    CHECK(failure->failure() == Failure::unreachable);
+    CHECK(failure->can_retry());
+  }
 }
 
 TEST_CASE("a refusal says Slack's word and request id, and the observer hears the word") {
