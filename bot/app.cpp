@@ -5,6 +5,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
+#include <utility>
 
 #include "bot/intake/intake.h"
 #include "bot/log.h"
@@ -156,14 +157,9 @@ struct App::Parts {
     announcer.changed(state);
     const auto now = clock.now();
     const std::string stage(commands::rotation::name_of(commands::rotation::stage_of(state, now)));
-    auto& known = stages[state.id];
-    if (known != stage)
-      log::info("rotation", {{"rotation", state.id}, {"target", state.target.name()}, {"stage", stage}});
-    known = stage;
-    if (state.closed) {
-      metrics.rotation_closed(state.closed->event.outcome);
-      stages.erase(state.id);
-    }
+    if (std::exchange(stages[state.id], stage) == stage) return;
+    log::info("rotation", {{"rotation", state.id}, {"target", state.target.name()}, {"stage", stage}});
+    if (state.closed) metrics.rotation_closed(state.closed->event.outcome);
   }
 
   void acted(const State& state, const Action& action, Duration took, const std::string& outcome) {
@@ -284,7 +280,13 @@ asio::awaitable<void> App::Parts::keep_gauges() {
   }
 }
 
-asio::awaitable<void> App::Parts::load() { runner.load(co_await database.entries()); }
+// What closed before this process began was logged and counted by the one before.
+asio::awaitable<void> App::Parts::load() {
+  runner.load(co_await database.entries());
+  for (const auto& state : runner.all()) {
+    if (state->closed) stages[state->id] = commands::rotation::name_of(commands::rotation::Stage::closed);
+  }
+}
 
 asio::awaitable<void> App::Parts::supervise() {
   asio::signal_set signals(io, SIGTERM, SIGINT);

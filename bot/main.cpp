@@ -72,8 +72,10 @@ int main(int argc, char** argv) {
   std::string settings = "/etc/keyturn/keyturn.toml";
   std::string journal;
 
-  auto* run_command = cli.add_subcommand("run", "run the bot until SIGTERM");
-  auto* check_command = cli.add_subcommand("check", "read the settings and say what is wrong with them");
+  auto* run_command = cli.add_subcommand("run", "run the bot until SIGTERM or SIGINT");
+  auto* check_command = cli.add_subcommand(
+      "check",
+      "read the settings and say what is wrong with them; asks nobody, and doesn't look at the secrets");
   auto* audit = cli.add_subcommand("audit", "read the journal (also while the bot runs)");
   audit->require_subcommand(1);
   auto* verify = audit->add_subcommand("verify", "follow the hash chain from the first entry to the last");

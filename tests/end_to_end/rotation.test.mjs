@@ -77,6 +77,9 @@ for (const compromise of [false, true]) {
     }
     assert.equal((await stage.messages(adasMessages)).filter(({ all }) => all.includes(link.token)).length, 0);
 
+    // Messages that follow the close are changes too, and none of them counts as another rotation.
+    assert.match(await stage.metrics(), /^keyturn_rotations_closed_total\{outcome="rotated"\} 1$/m);
+
     await stage.bot.stop();
     assert.equal(stage.bot.ended.code, 0);
     await assertNowhere(stage, stage.keys);
