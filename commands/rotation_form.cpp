@@ -32,6 +32,11 @@ std::optional<FormClosed> why_closed(const State& s, TimePoint now) {
   return std::nullopt;
 }
 
+std::string name_of_operator(const State& s) {
+  const bool named = s.operator_check && !s.operator_check->event.name.empty();
+  return named ? s.operator_check->event.name : s.operator_id;
+}
+
 }  // namespace
 
 std::optional<FormRefused> unwanted(const State& s, const std::string& fingerprint) {
@@ -94,7 +99,7 @@ asio::awaitable<std::variant<FormInfo, FormClosed>> RotationForm::look(std::stri
   co_return FormInfo{.target = state->target.name(),
                      .secret_name = state->target.store.name,
                      .dashboard_key_name = state->target.dashboard_key_name,
-                     .operator_name = state->operator_id,
+                     .operator_name = name_of_operator(*state),
                      .mode = state->target.mode,
                      .compromise = state->compromise,
                      .recommended_grace = state->planned_grace(),

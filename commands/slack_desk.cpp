@@ -35,15 +35,17 @@ bool belongs(const json& user, const std::string& team) {
 }  // namespace
 
 OperatorChecked read_account(const json& user, const std::string& team) {
-  if (!user.is_object() || text_at(user, "id").empty()) return {false, "Slack did not say who this is."};
-  if (flag(user, "deleted")) return {false, "This Slack account is deactivated."};
-  if (flag(user, "is_bot")) return {false, "A bot can't rotate a key."};
+  if (!user.is_object() || text_at(user, "id").empty())
+    return {.allowed = false, .reason = "Slack did not say who this is.", .name = {}};
+  if (flag(user, "deleted"))
+    return {.allowed = false, .reason = "This Slack account is deactivated.", .name = {}};
+  if (flag(user, "is_bot")) return {.allowed = false, .reason = "A bot can't rotate a key.", .name = {}};
   if (flag(user, "is_restricted") || flag(user, "is_ultra_restricted"))
-    return {false, "A guest can't rotate a key."};
+    return {.allowed = false, .reason = "A guest can't rotate a key.", .name = {}};
   if (flag(user, "is_stranger") || !belongs(user, team)) {
-    return {false, "This account belongs to another workspace."};
+    return {.allowed = false, .reason = "This account belongs to another workspace.", .name = {}};
   }
-  return {true, ""};
+  return {.allowed = true, .reason = {}, .name = text_at(user, "real_name")};
 }
 
 SlackDesk::SlackDesk(slack::WebApi& api, std::string team) : api_(api), team_(std::move(team)) {}

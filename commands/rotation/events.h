@@ -48,6 +48,7 @@ struct ActionFailed {
 struct OperatorChecked {
   bool allowed = false;
   std::string reason;  // why not
+  std::string name;    // as Slack shows it; for people to read, never for a decision
 };
 struct CurrentKeyRead {
   std::string secret_id;
