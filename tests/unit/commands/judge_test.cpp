@@ -1,0 +1,124 @@
+#include "commands/rotation/judge.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/commands/story.h"
+
+namespace keyturn::test {
+namespace {
+
+// The verdict on a new key that answered as `fresh`, where the old one answered as usual.
+std::string rejection_code(const KeyProbed& fresh) {
+  Story story;
+  story.received().happens(fresh).happens(healthy_probe(ActionKind::probe_old_again));
+  const auto rejected = rejection(story.state);
+  return rejected ? rejected->code : "";
+}
+
+KeyProbed fresh() { return healthy_probe(ActionKind::probe_new_key); }
+
+std::string objection_code(Story& story) {
+  const auto refused = objection(story.state);
+  return refused ? refused->code : "";
+}
+
+}  // namespace
+
+TEST_CASE("a key of the same account, mode and permissions is accepted") {
+  CHECK(rejection_code(fresh()).empty());
+}
+
+TEST_CASE("a key of another account is rejected") {
+  KeyProbed other = fresh();
+  other.probes.back().account = "acct_2";
+  CHECK(rejection_code(other) == "account");
+}
+
+TEST_CASE("a key that nothing ties to the old one's account is rejected") {
+  KeyProbed nameless = fresh();
+  nameless.probes.front().newest_object = "cus_other";
+  nameless.probes.back().account.clear();
+  CHECK(rejection_code(nameless) == "account_unproven");
+  nameless.probes.front().newest_object = "cus_1";
+  CHECK(rejection_code(nameless).empty());
+}
+
+TEST_CASE("a key that lost or gained a permission is another key") {
+  KeyProbed lost = fresh();
+  lost.probes.front().answer = Answer::denied;
+  CHECK(rejection_code(lost) == "lost_permission");
+  KeyProbed gained = fresh();
+  gained.probes.back().answer = Answer::granted;
+  CHECK(rejection_code(gained) == "gained_permission");
+}
+
+TEST_CASE("a key that answers with the other mode's data is rejected") {
+  KeyProbed wrong = fresh();
+  wrong.probes.front().livemode = false;
+  CHECK(rejection_code(wrong) == "mode");
+}
+
+TEST_CASE("a key that Stripe refuses anywhere is rejected, and so is one that was asked nothing") {
+  KeyProbed dead = fresh();
+  dead.probes.back().answer = Answer::expired;
+  CHECK(rejection_code(dead) == "dead");
+  CHECK(rejection_code({.purpose = ActionKind::probe_new_key, .probes = {}, .fingerprint = "new-1"}) ==
+        "dead");
+}
+
+TEST_CASE("each reason not to begin is named") {
+  const auto with_key = [](auto change) {
+    CurrentKeyRead key = current_key();
+    change(key);
+    Story story;
+    story.checked().happens(key);
+    return objection_code(story);
+  };
+  CHECK(with_key([](auto& key) { key.hidden = true; }) == "hidden");
+  CHECK(with_key([](auto& key) { key.kind = "master_key"; }) == "master_key_stored");
+  CHECK(with_key([](auto& key) { key.is_reference = true; }) == "reference");
+  CHECK(with_key([](auto& key) { key.rotated_by_store = true; }) == "rotated_by_store");
+  CHECK(with_key([](auto& key) { key.kind = "wrong_mode"; }) == "wrong_mode");
+  CHECK(with_key([](auto& key) { key.kind = "publishable_key"; }) == "not_restricted");
+  CHECK(with_key([](auto& key) { key.kind = ""; }) == "not_restricted");
+  CHECK(with_key([](auto& key) { key.syncs = {"heroku canary"}; }) == "sync");
+  CHECK(with_key([](auto& key) { key.fingerprint = "else-1"; }) == "drift");
+  CHECK(with_key([](auto&) {}).empty());
+}
+
+TEST_CASE("a current key of another account than the settings name is refused") {
+  auto target = sample_target();
+  target.account = "acct_settings";
+  Story story(target);
+  story.checked();
+  CHECK(objection_code(story) == "account");
+}
+
+TEST_CASE(
+    "a permission that the settings expect and the key lacks refuses a routine rotation and warns in a "
+    "leak") {
+  KeyProbed lacking = healthy_probe(ActionKind::probe_old_key);
+  lacking.probes.front() = probe("GET /v1/customers", Answer::denied);
+  Story routine;
+  routine.checked().happens(lacking);
+  CHECK(objection_code(routine) == "missing_permission");
+  Story leak(sample_target(), /*compromise=*/true);
+  leak.checked().happens(lacking);
+  CHECK(objection_code(leak).empty());
+  CHECK(warnings(leak.state).size() == 1);
+}
+
+TEST_CASE("the completion's context holds fingerprints, releases and request ids") {
+  Story story;
+  story.completed();
+  const auto& context = story.state.completed->event.context;
+  CHECK(context.at("new_key_fingerprint") == "new-1");
+  CHECK(context.at("old_key_fingerprint") == "old-1");
+  CHECK(context.at("infisical").at("version") == 5);
+  CHECK(context.at("consumers").size() == 2);
+  CHECK(context.at("consumers").at(0).at("log_watch").at("watched_ms") == 300'000);
+  CHECK(context.at("scopes").size() == 2);
+  CHECK(context.at("grace_period_hours") == 24.0);
+}
+
+}  // namespace keyturn::test
