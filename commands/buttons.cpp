@@ -67,6 +67,12 @@ Answer ready(const State& s, const json& values, TimePoint now) {
 }
 
 Answer new_link(const State& s, TimePoint now) {
+  if (s.may_set_key_aside()) {
+    return Outcome{.events = {rotation::KeyRejected{std::string(rotation::kSetAside),
+                                                    "The operator set this key aside to paste another one."},
+                              rotation::RetryRequested{}},
+                   .boxes = {}};
+  }
   if (s.received) return "The new key is here already; no link is needed.";
   if (!s.confirmed_at || !s.form) return "No link has been sent yet.";
   if (s.form_open(now)) return "The link that you have still works.";

@@ -65,9 +65,16 @@ Step finish(const State& s, TimePoint) {
   return std::nullopt;
 }
 
-Step wait_for_a_person(const State& s, TimePoint) {
-  if (s.halted) return wait();
-  return std::nullopt;
+TimePoint reminder_at(const State& s);
+
+// One message may be overlooked, and the old key dies all the same: the team hears of it again before it
+// does.
+Step wait_for_a_person(const State& s, TimePoint now) {
+  if (!s.halted) return std::nullopt;
+  if (!s.received || s.reminded || now >= *s.old_key_deadline()) return wait();
+  const TimePoint reminder = reminder_at(s);
+  if (now < reminder) return wait_until(reminder);
+  return record({Reminded{}});
 }
 
 Step check_prerequisites(const State& s, TimePoint now) {
@@ -121,12 +128,15 @@ Step validate(const State& s, TimePoint now) {
     if (now < again) return wait_until(again);
     return attempt(s, now, plain(ActionKind::probe_new_key));
   }
-  // Asked again, and the answer is still out: it decides.
-  if (s.in_flight.contains(plain(ActionKind::probe_new_key))) {
-    return attempt(s, now, plain(ActionKind::probe_new_key));
-  }
-  if (auto rejected = rejection(s)) return record({*rejected});
-  return std::nullopt;
+  // Asked again, and the answer is still out, or it said nothing: an earlier one must not decide.
+  const Action ask = plain(ActionKind::probe_new_key);
+  if (s.in_flight.contains(ask) || s.tries.contains(ask)) return attempt(s, now, ask);
+  const auto rejected = rejection(s);
+  if (!rejected) return std::nullopt;
+  // Missing evidence is no finding, and this key can be seen only once: it stays sealed.
+  if (rejected->code == kAccountUnproven)
+    return record({Halted{.action = ask, .sentence = rejected->sentence}});
+  return record({*rejected});
 }
 
 Step store(const State& s, TimePoint now) {
@@ -183,6 +193,26 @@ Step watch_grace(const State& s, TimePoint now) {
   return record({Reminded{}});
 }
 
+// Since when no proof has said anything: the last one that did, the deadline, or a person's wish to try
+// again.
+TimePoint silent_since(const State& s) {
+  TimePoint since = std::max(*s.old_key_deadline(), s.retried_at.value_or(*s.old_key_deadline()));
+  for (const auto& proof : s.proofs) {
+    if (worth(proof.event, s.old_key_died_early()) != ProofWorth::nothing) since = std::max(since, proof.at);
+  }
+  return since;
+}
+
+std::string no_proof(const ProofTaken& last) {
+  const auto said = [](const Probe& probe) {
+    return fmt::format("{}{}", integrations::name_of(probe.answer),
+                       probe.note.empty() ? "" : " (" + probe.note + ")");
+  };
+  return fmt::format(
+      "because nothing proves that the old key is dead; the last answers: old key {}, new key {}",
+      said(last.old_key), said(last.new_key));
+}
+
 Step prove_expiry(const State& s, TimePoint now) {
   if (s.proven_dead_at) return std::nullopt;
   const Timing& timing = s.target.timing;
@@ -196,6 +226,11 @@ Step prove_expiry(const State& s, TimePoint now) {
     if (asked_again) return attempt(s, now, plain(ActionKind::take_proof));
     return record({Halted{.action = plain(ActionKind::take_proof),
                           .sentence = "the new key, as stored in Infisical, is refused by Stripe"}});
+  }
+  // Proofs that say nothing for so long need somebody who looks why.
+  if (last_worth == ProofWorth::nothing && last.at >= silent_since(s) + timing.late_after) {
+    if (asked_again) return attempt(s, now, plain(ActionKind::take_proof));
+    return record({Halted{.action = plain(ActionKind::take_proof), .sentence = no_proof(last.event)}});
   }
   const bool late = last.at >= *s.old_key_deadline() + timing.late_after;
   if (last_worth == ProofWorth::alive && late && !s.still_alive_at) return record({StillAlive{}});

@@ -110,7 +110,8 @@ struct KeyRejected {  // by validation; the sealed copy is destroyed
   std::string code;
   std::string sentence;
 };
-struct LinkRequested {};  // by the operator: a new one
+inline constexpr std::string_view kSetAside = "set_aside";  // a rejection by the operator
+struct LinkRequested {};                                    // by the operator: a new one
 
 // ---- store and propagate
 struct KeyStored {

@@ -35,6 +35,10 @@ std::string account_in(const KeyProbed& probed) {
   return {};
 }
 
+bool same_newest(const Probe& a, const Probe& b) {
+  return !a.newest_object.empty() && a.newest_object == b.newest_object;
+}
+
 std::string join(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 
 Refused refuse(std::string code, std::string sentence, bool alarm = false) {
@@ -116,6 +120,16 @@ std::optional<Refused> objection_to_scopes(const State& s, const KeyProbed& old_
                     "likely down now. Create a fresh restricted key with the same permissions in the "
                     "dashboard and put it into Infisical and the consumers.");
     }
+  }
+  // Asked before the click, because afterwards a good key could not be told from another account's.
+  const bool names_nothing =
+      account_in(old_key).empty() &&
+      std::ranges::all_of(old_key.probes, [](const Probe& probe) { return probe.newest_object.empty(); });
+  if (names_nothing) {
+    return refuse("account_unprovable",
+                  "Nothing that Stripe answers to the current key shows which account it belongs to, so "
+                  "nothing could show it of the new key. Add a call that the key may not make to the "
+                  "settings' denied list: Stripe's refusal names the account.");
   }
   if (s.compromise) return std::nullopt;  // a leak doesn't wait for a tidy scope set; see warnings()
   for (const auto& endpoint : s.target.permitted) {
@@ -224,12 +238,19 @@ std::optional<KeyRejected> rejection(const State& s) {
                       "so this is another key.{}",
                       probe->endpoint, back)};
     }
-    if (!probe->newest_object.empty() && probe->newest_object == old_probe.newest_object)
-      same_account_shown = true;
+    if (same_newest(*probe, old_probe)) same_account_shown = true;
+  }
+  // In a busy account the newest object is another one minutes later; this answer is as fresh as the new
+  // key's.
+  if (const KeyProbed* again = probes_of(s, ActionKind::probe_old_again)) {
+    for (const Probe& old_probe : again->probes) {
+      const Probe* probe = probe_of(*fresh, old_probe.endpoint);
+      if (probe && same_newest(*probe, old_probe)) same_account_shown = true;
+    }
   }
   if (!same_account_shown) {
     return KeyRejected{
-        "account_unproven",
+        std::string(kAccountUnproven),
         "Nothing that Stripe answered shows that the new key belongs to the same account as the old one." +
             back};
   }

@@ -14,6 +14,9 @@ std::optional<Refused> objection(const State& state);
 // What doesn't bar the rotation but belongs in front of the operator's eyes before the click.
 std::vector<std::string> warnings(const State& state);
 
+// The code of a rejection that rests on missing evidence only.
+inline constexpr std::string_view kAccountUnproven = "account_unproven";
+
 // Why the new key is not the replacement of the old one; nothing: it is. Needs the new key's and the old
 // key's probes.
 std::optional<KeyRejected> rejection(const State& state);

@@ -21,6 +21,8 @@ bool State::old_key_died_early() const {
   });
 }
 
+bool State::may_set_key_aside() const { return live() && halted && received && !store_begun; }
+
 bool State::form_open(TimePoint now) const {
   return live() && !cancelled_at && !refused && form && !received && form->refused_pastes < kPasteAttempts &&
          now < form->issued.expires_at;
@@ -64,7 +66,10 @@ struct Apply {
     s.reason = e.reason;
     s.started_at = at;
   }
-  void operator()(const ActionStarted& e) const { s.in_flight.insert(e.action); }
+  void operator()(const ActionStarted& e) const {
+    s.in_flight.insert(e.action);
+    if (e.action.kind == ActionKind::store_key) s.store_begun = true;
+  }
   void operator()(const ActionFailed& e) const {
     Tries& tries = s.tries[e.action];
     if (tries.count++ == 0) tries.first = at;
@@ -107,7 +112,10 @@ struct Apply {
   }
   void operator()(const KeyRejected& e) const {
     s.rejected = {e, at};
-    if (s.received) s.rejected_fingerprints.insert(s.received->event.fingerprint);
+    // A verdict about what the key is, is final. What Stripe didn't know a minute ago it may know now, and a
+    // person who set a key aside may take it up again.
+    const bool final_verdict = e.code != "dead" && e.code != kSetAside;
+    if (s.received && final_verdict) s.rejected_fingerprints.insert(s.received->event.fingerprint);
     s.received.reset();
     s.form.reset();
   }

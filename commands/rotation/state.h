@@ -57,6 +57,7 @@ struct State {
   std::set<std::string> rejected_fingerprints;
   int master_keys_pasted = 0;
 
+  bool store_begun = false;  // from here on the key may be in the store, whatever the answer was
   std::optional<Happened<KeyStored>> stored;
   std::map<std::string, Happened<ConsumerUpdated>> updated;
   std::map<std::string, Happened<ConsumerRunning>> running;
@@ -87,6 +88,8 @@ struct State {
   std::optional<TimePoint> old_key_deadline() const;
   // The operator chose "Now", or the old key was found dead right after: billing depends on the propagation.
   bool old_key_died_early() const;
+  // Stopped with a key that nobody but us has seen yet: the operator may want to paste another one.
+  bool may_set_key_aside() const;
   // Whether a link could be used at `now`.
   bool form_open(TimePoint now) const;
   bool live() const { return !closed; }

@@ -104,6 +104,10 @@ Message status(const State& s, TimePoint now, Place place) {
   if (dm) {
     std::vector<Button> buttons;
     if (s.halted) buttons.push_back({std::string(kRetry), "Try again", s.id, "primary", ""});
+    if (s.may_set_key_aside()) {
+      buttons.push_back({std::string(kNewLink), "Paste another key", s.id, "danger",
+                         "The key that was pasted is destroyed: it can't be seen a second time."});
+    }
     const bool may_want_link =
         s.confirmed_at && !s.received && s.form && s.form->sent && !s.form_open(now) && s.live();
     if (may_want_link) buttons.push_back({std::string(kNewLink), "Send a new link", s.id, "primary", ""});
@@ -176,7 +180,21 @@ Message summary(const State& s) {
               fmt::format("{} is rotated and verified", s.target.name()), std::move(blocks));
 }
 
+Message reminder_of_unfinished(const State& s) {
+  const std::string text = fmt::format(
+      "*The old key of {} expires {}, and its rotation is not finished*{}. {} What still uses the old key "
+      "then fails.\nOperator: {}{}",
+      escape(s.target.name()), date(*s.old_key_deadline()),
+      s.halted ? ": it stopped " + escape(s.halted->event.sentence) : "", billing_now(s),
+      mention(s.operator_id), s.halted ? ", with *Try again* in the DM." : ".");
+  return once("channel_reminder", Place::team_channel,
+              "The old key of " + s.target.name() + " expires soon, and its rotation is not finished",
+              json::array({header("Not finished, and the old key expires soon"), section(text),
+                           context("`" + s.id + "`")}));
+}
+
 Message reminder(const State& s) {
+  if (!s.completed) return reminder_of_unfinished(s);
   const std::string text = fmt::format(
       "The old key of {} (`{}`) expires {}. Anything that still uses it will fail then; all known consumers "
       "run the new "
