@@ -72,6 +72,11 @@ CommandLine read_cancel(const std::vector<std::string>& words) {
   return CancelCommand{lower(words[1]), lower(words[2])};
 }
 
+CommandLine read_rollback(const std::vector<std::string>& words) {
+  if (words.size() < 3) return NotUnderstood{"Say which rotation: `/rotate rollback stripe prod`."};
+  return RollbackCommand{lower(words[1]), lower(words[2])};
+}
+
 CommandLine read_rotate(const std::vector<std::string>& words) {
   if (words.size() < 2) return NotUnderstood{"Say what to rotate: `/rotate stripe prod`."};
   RotateCommand command{.provider = lower(words[0]), .environment = lower(words[1]), .reason = {}};
@@ -112,6 +117,7 @@ CommandLine read_command_line(std::string_view text) {
   if (verb == "help" || verb == "--help" || verb == "?") return HelpCommand{};
   if (verb == "status") return StatusCommand{};
   if (verb == "cancel") return read_cancel(words);
+  if (verb == "rollback") return read_rollback(words);
   return read_rotate(words);
 }
 

@@ -19,13 +19,16 @@ struct StatusCommand {};
 struct CancelCommand {
   std::string provider, environment;
 };
+struct RollbackCommand {
+  std::string provider, environment;
+};
 struct HelpCommand {};
 struct HoldsCredential {};  // somebody pasted a key into Slack: it is now in Slack's own logs
 struct NotUnderstood {
   std::string why;  // a sentence, with what was typed escaped by whoever shows it
 };
-using CommandLine =
-    std::variant<RotateCommand, StatusCommand, CancelCommand, HelpCommand, HoldsCredential, NotUnderstood>;
+using CommandLine = std::variant<RotateCommand, StatusCommand, CancelCommand, RollbackCommand, HelpCommand,
+                                 HoldsCredential, NotUnderstood>;
 
 CommandLine read_command_line(std::string_view text);
 

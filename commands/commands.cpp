@@ -43,6 +43,9 @@ asio::awaitable<json> handle(Desk& desk, slack::SlashCommand command, std::strin
   if (const auto* cancelled = std::get_if<CancelCommand>(&line)) {
     co_return co_await cancel(desk, *cancelled, command, once);
   }
+  if (const auto* back = std::get_if<RollbackCommand>(&line)) {
+    co_return co_await rollback(desk, *back, command, once);
+  }
   if (std::holds_alternative<StatusCommand>(line)) co_return status(desk);
   if (const auto* unclear = std::get_if<NotUnderstood>(&line)) {
     co_return only_you(views::escape(unclear->why) + " `/rotate help` shows everything.");

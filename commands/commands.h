@@ -38,6 +38,8 @@ boost::asio::awaitable<nlohmann::json> rotate(Desk& desk, RotateCommand command,
                                               std::string once);
 boost::asio::awaitable<nlohmann::json> cancel(Desk& desk, CancelCommand command, slack::SlashCommand from,
                                               std::string once);
+boost::asio::awaitable<nlohmann::json> rollback(Desk& desk, RollbackCommand command, slack::SlashCommand from,
+                                                std::string once);
 nlohmann::json status(const Desk& desk);
 nlohmann::json help(const Desk& desk);
 

@@ -7,6 +7,7 @@
 #include "commands/rotation/judge.h"
 #include "commands/views/blocks.h"
 #include "commands/views/progress.h"
+#include "commands/views/rollback.h"
 
 namespace keyturn::commands::views {
 
@@ -204,12 +205,21 @@ Message reminder(const State& s) {
               json::array({section(text), context("`" + s.id + "`")}));
 }
 
+// Billing depends on what is stored now. That is the rotation's own key, unless somebody stored another.
+std::string key_in_use(const State& s) {
+  for (const auto& taken : s.proofs) {
+    if (!taken.event.new_key.note.empty() && taken.event.new_key.answer == integrations::Answer::granted)
+      return "the key that Infisical holds by now (another than this rotation's)";
+  }
+  return "the new key `" + s.received->event.fingerprint + "`";
+}
+
 Message proof(const State& s) {
   std::string text = fmt::format(
-      "*The old key of {} is dead.* Stripe refused `{}` {} times, and the new key `{}` answered "
+      "*The old key of {} is dead.* Stripe refused `{}` {} times, and {} answered "
       "each time. Nothing is left to do.\n",
       escape(s.target.name()), s.current->event.fingerprint, proofs_in_a_row(s),
-      s.received->event.fingerprint);
+      key_in_use(s));
   const bool deleted = s.old_key_died_early();
   for (const auto& taken : s.proofs) {
     if (worth(taken.event, deleted) != ProofWorth::dead) continue;
@@ -244,11 +254,11 @@ Message halted(const State& s, Place place) {
   const std::string todo = place == Place::operator_dm
                                ? "When the cause is gone, press *Try again* in the status message above."
                                : "Operator: " + mention(s.operator_id) + ", with *Try again* in the DM.";
-  return once(
-      fmt::format("{}_halted_{}", place == Place::operator_dm ? "dm" : "channel", s.halts), place,
-      title(s) + " stopped",
-      json::array({header("Stopped: " + s.target.name()),
-                   section(sentence + "\n" + billing_now(s) + "\n" + todo), context("`" + s.id + "`")}));
+  return once(fmt::format("{}_halted_{}", place == Place::operator_dm ? "dm" : "channel", s.halts), place,
+              title(s) + " stopped",
+              json::array({header("Stopped: " + s.target.name()),
+                           section(sentence + "\n" + billing_now(s) + "\n" + todo),
+                           section(rollback_guide(s, s.halted->at)), context("`" + s.id + "`")}));
 }
 
 Message master_key(const State& s, int number, const std::string& where) {

@@ -1,0 +1,34 @@
+// /rotate rollback <provider> <environment>: says whether there is a way back, and what it is. The hands are
+// a person's.
+#include <spdlog/fmt/fmt.h>
+
+#include "commands/commands.h"
+#include "commands/views/blocks.h"
+#include "commands/views/rollback.h"
+
+namespace keyturn::commands {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+asio::awaitable<json> rollback(Desk& desk, RollbackCommand command, slack::SlashCommand from,
+                               std::string once) {
+  const std::string name = command.provider + " " + command.environment;
+  if (co_await desk.authority.standing(from.user) != Standing::superadmin) {
+    co_await record_refusal(desk, from.user, "/rotate rollback " + name, "not_superadmin", once);
+    co_return only_you("Only a superadmin can roll back a rotation.");
+  }
+  const auto live = desk.runner.live(command.provider, command.environment);
+  if (!live) {
+    co_return only_you(
+        fmt::format("No rotation of {} is going on, so its old key is dead or was never replaced: there is "
+                    "nothing to roll back to.",
+                    views::escape(name)));
+  }
+  if (live->compromise) {
+    co_await record_refusal(desk, from.user, "/rotate rollback " + name, "barred_under_compromise", once);
+  }
+  co_return only_you(views::rollback_guide(*live, desk.clock.now()));
+}
+
+}  // namespace keyturn::commands
