@@ -44,10 +44,20 @@ net::ClientOptions client_options(const Config& config) {
   return options;
 }
 
+// A handler that throws is answered with 500 and no details; the details belong here.
+void report_handler(const std::string& path, std::exception_ptr failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    log::error("a web handler failed", {{"path", path}, {"why", error.what()}});
+  }
+}
+
 net::ServerOptions form_options(const FormSettings& form) {
   net::ServerOptions options;
   options.address = form.address;
   options.port = form.port;
+  options.report = report_handler;
   options.certificate_file = form.certificate_file;
   options.private_key_file = form.private_key_file;
   return options;
@@ -57,6 +67,7 @@ net::ServerOptions metrics_options(const MetricsSettings& metrics) {
   net::ServerOptions options;
   options.address = metrics.address;
   options.port = metrics.port;
+  options.report = report_handler;
   return options;
 }
 
@@ -207,6 +218,7 @@ struct App::Parts {
   }
 
   asio::awaitable<void> load();
+  asio::awaitable<void> check_sealing_key();
   asio::awaitable<void> check_workspace();
   asio::awaitable<void> follow_slack();
   asio::awaitable<void> keep_gauges();
@@ -280,9 +292,24 @@ asio::awaitable<void> App::Parts::keep_gauges() {
   }
 }
 
+// A sealing key that doesn't open what an open rotation has sealed would be noticed only when it is too late.
+asio::awaitable<void> App::Parts::check_sealing_key() {
+  for (const auto& state : runner.all()) {
+    if (!state->live() || !state->probed.contains(commands::rotation::ActionKind::probe_old_key)) continue;
+    if (state->proven_dead_at) continue;
+    try {
+      co_await vault.open(state->id, std::string(commands::rotation::kOldKey));
+    } catch (const std::runtime_error& error) {
+      throw std::runtime_error(std::string(error.what()) +
+                               "; is this the sealing key that the journal was written with?");
+    }
+  }
+}
+
 // What closed before this process began was logged and counted by the one before.
 asio::awaitable<void> App::Parts::load() {
   runner.load(co_await database.entries());
+  co_await check_sealing_key();
   for (const auto& state : runner.all()) {
     if (state->closed) stages[state->id] = commands::rotation::name_of(commands::rotation::Stage::closed);
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { Stage } from './support/stage.mjs';
+import { adasMessages, Stage } from './support/stage.mjs';
 import { Process } from './support/process.mjs';
 
 test('SIGTERM in the middle of a rotation ends with 0, and Slack gets its close frame', async (t) => {
@@ -35,4 +35,17 @@ test('wrong settings are refused with file, line and what was expected', async (
   const refused = new Process(`${process.env.KEYTURN_BUILD}/keyturn`, ['run', '--config', stage.settings]);
   assert.equal((await refused.exited).code, 78);
   assert.match(refused.errors, /keyturn\.toml:\d+:\d+: .*expected.*for example/s);
+});
+
+test('a sealing key that is not the one of the journal is refused at the start', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  await stage.start();
+  await stage.message(adasMessages, /What only you can check/);
+  await stage.bot.stop();
+  await writeFile(`${stage.folder}/secrets/sealing-key`, '0f'.repeat(32));
+  const refused = new Process(`${process.env.KEYTURN_BUILD}/keyturn`, ['run', '--config', stage.settings]);
+  assert.equal((await refused.exited).code, 1);
+  assert.match(refused.errors, /is this the sealing key/);
 });
