@@ -234,9 +234,8 @@ std::vector<commands::ConsumerTarget> read_consumers(Section& target) {
   for (Section& section : target.tables("consumer")) {
     commands::ConsumerTarget consumer{.app = section.required("app", app),
                                       .variable = section.required("variable", variable)};
-    const bool repeated = std::any_of(consumers.begin(), consumers.end(), [&](const auto& other) {
-      return other.app == consumer.app;
-    });
+    const bool repeated = std::any_of(consumers.begin(), consumers.end(),
+                                      [&](const auto& other) { return other.app == consumer.app; });
     if (repeated) section.refuse("app", "is listed twice: a rotation handles one variable of an app");
     section.finish();
     consumers.push_back(std::move(consumer));

@@ -1,5 +1,6 @@
 // The family of systems that run applications which use a key (first: Heroku).
-// Failure: ApiError. The configuration of an app holds all of its secrets: only the one variable asked for leaves here.
+// Failure: ApiError. The configuration of an app holds all of its secrets: only the one variable asked for
+// leaves here.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

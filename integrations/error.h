@@ -1,5 +1,6 @@
-// Failures of the world: one family that says which system, what we were doing, whether a retry can help, and the
-// vendor's request id. Never holds a secret: no vendor's body text goes in here (Stripe's carries the key's tail).
+// Failures of the world: one family that says which system, what we were doing, whether a retry can help, and
+// the vendor's request id. Never holds a secret: no vendor's body text goes in here (Stripe's carries the
+// key's tail).
 #pragma once
 
 #include <optional>
@@ -17,13 +18,13 @@ enum class System { slack, stripe, infisical, heroku, billing };
 std::string_view name_of(System system);
 
 enum class Failure {
-  unreachable,    // no connection, TLS or DNS failure, or a timeout before anything was sent: nothing happened
-  ambiguous,      // sent, but no whole answer: it may have happened. Read back before anything else
-  busy,           // 429 or 5xx: try again after `retry_after`
-  unauthorized,   // our own credentials were refused
-  forbidden,      // our credentials are good, and not enough
-  not_found,      // the thing that was named does not exist
-  refused,        // any other 4xx: a retry says the same
+  unreachable,   // no connection, TLS or DNS failure, or a timeout before anything was sent: nothing happened
+  ambiguous,     // sent, but no whole answer: it may have happened. Read back before anything else
+  busy,          // 429 or 5xx: try again after `retry_after`
+  unauthorized,  // our own credentials were refused
+  forbidden,     // our credentials are good, and not enough
+  not_found,     // the thing that was named does not exist
+  refused,       // any other 4xx: a retry says the same
   not_understood  // an answer of no shape that we know (a proxy's page, HTML, broken JSON)
 };
 

@@ -1,5 +1,6 @@
 // The family of systems that keep secrets with versions (first: Infisical).
-// Failure: ApiError. A write that may or may not have happened is Failure::ambiguous: read before anything else.
+// Failure: ApiError. A write that may or may not have happened is Failure::ambiguous: read before anything
+// else.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -21,11 +22,11 @@ struct SecretAddress {
 
 struct StoredSecret {
   storage::SharedSecret value;  // null when hidden
-  std::string id;               // the secret's own id: a version number alone can belong to a deleted namesake
+  std::string id;  // the secret's own id: a version number alone can belong to a deleted namesake
   int version = 0;
-  bool hidden = false;             // the store showed a placeholder: this identity may not read the value
-  bool rotated_by_store = false;   // the store rotates it itself, and refuses our writes
-  bool is_reference = false;       // the raw value refers to another secret ("${...}")
+  bool hidden = false;            // the store showed a placeholder: this identity may not read the value
+  bool rotated_by_store = false;  // the store rotates it itself, and refuses our writes
+  bool is_reference = false;      // the raw value refers to another secret ("${...}")
   std::string request_id;
 };
 
@@ -54,8 +55,8 @@ class SecretStore {
  public:
   virtual ~SecretStore() = default;
 
-  // The raw value (references and imports not expanded) of `version`, or of the newest without one. With a version, the
-  // answer's own version is checked to be that one.
+  // The raw value (references and imports not expanded) of `version`, or of the newest without one. With a
+  // version, the answer's own version is checked to be that one.
   virtual boost::asio::awaitable<StoredSecret> read(SecretAddress address, std::optional<int> version) = 0;
 
   // Sets the value; `comment` and `rotation` (as metadata) are seen by people and in the store's audit log.
