@@ -27,7 +27,9 @@ asio::awaitable<Standing> Authority::standing(std::string user) {
 }
 
 asio::awaitable<bool> Authority::refresh() {
-  if (read_at_ && clock_.now() - *read_at_ < kFresh) co_return true;
+  // A clock that was set back must not keep an old list for as long as it takes to come forward again.
+  const bool fresh = read_at_ && clock_.now() >= *read_at_ && clock_.now() - *read_at_ < kFresh;
+  if (fresh) co_return true;
   json answer;
   try {
     answer = co_await api_.call("usergroups.users.list", json{{"usergroup", group_}}, kReadLimit);

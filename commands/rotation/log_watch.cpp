@@ -8,7 +8,8 @@
 namespace keyturn::commands::rotation {
 namespace {
 
-constexpr std::size_t kRemembered = 4000;  // more than any replay brings back
+constexpr Duration kLongestLook = std::chrono::seconds(15);  // a look takes a second, and a slow disk some
+constexpr std::size_t kRemembered = 4000;                    // more than any replay brings back
 constexpr std::size_t kKeptFailures = 5;
 constexpr std::size_t kLineLength = 300;
 
@@ -52,7 +53,7 @@ void LogWatch::resume(WatchProgressed totals, TimePoint until) {
 }
 
 void LogWatch::connected(TimePoint now) {
-  if (last_ && !connected_) totals_.blind += now - *last_;
+  if (last_ && !connected_) totals_.blind += std::max(now - *last_, Duration::zero());
   connected_ = true;
   last_ = now;
 }
@@ -67,6 +68,14 @@ void LogWatch::disconnected(TimePoint now) {
 void LogWatch::seen_until(TimePoint now) {
   if (!connected_ || !last_ || now <= *last_) return;
   totals_.watched += now - *last_;
+  last_ = now;
+}
+
+void LogWatch::looked(TimePoint now) {
+  const bool stalled = connected_ && last_ && (now < *last_ || now - *last_ > kLongestLook);
+  if (!stalled) return seen_until(now);
+  ++totals_.gaps;
+  totals_.blind += std::max(now - *last_, Duration::zero());
   last_ = now;
 }
 

@@ -26,6 +26,9 @@ class LogWatch {
   void line(const integrations::LogLine& line);
   // Time passed while connected.
   void seen_until(TimePoint now);
+  // The same, for whoever looks every second or so: a longer stretch means that nobody looked (a process that
+  // was stopped, a clock that was set), and is a gap.
+  void looked(TimePoint now);
 
   const WatchProgressed& totals() const { return totals_; }
   bool failed() const { return !totals_.failures.empty(); }

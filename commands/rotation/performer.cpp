@@ -181,8 +181,25 @@ asio::awaitable<Outcome> RealPerformer::issue_form(StatePointer state, Recorder 
   co_return Outcome{.events = {std::move(sent)}, .boxes = {}};
 }
 
+namespace {
+
+// A call that the new key may make: with one that it may not, nothing would ever be granted. (A suspected
+// leak is rotated also when the key lacks something that the settings list as permitted.)
+std::string endpoint_for_proof(const State& state) {
+  const auto& permitted = state.target.permitted;
+  if (const auto probed = state.probed.find(ActionKind::probe_new_key); probed != state.probed.end()) {
+    for (const auto& probe : probed->second.event.probes) {
+      const bool known = std::ranges::find(permitted, probe.endpoint) != permitted.end();
+      if (known && probe.answer == Answer::granted) return probe.endpoint;
+    }
+  }
+  return permitted.front();
+}
+
+}  // namespace
+
 asio::awaitable<Outcome> RealPerformer::take_proof(StatePointer state) {
-  const std::string endpoint = state->target.permitted.front();
+  const std::string endpoint = endpoint_for_proof(*state);
   const auto old_key = co_await systems_.vault.open(state->id, std::string(kOldKey));
   ProofTaken proof;
   proof.old_key = co_await systems_.provider.probe(old_key, endpoint);
@@ -198,6 +215,9 @@ asio::awaitable<Outcome> RealPerformer::take_proof(StatePointer state) {
   }
   if (unreadable.empty()) {
     proof.new_key = co_await systems_.provider.probe(stored.value, endpoint);
+    const std::string fingerprint = systems_.vault.fingerprint(*stored.value);
+    if (fingerprint != state->received->event.fingerprint && proof.new_key.note.empty())
+      proof.new_key.note = "Infisical holds another key by now, " + fingerprint;
   } else {
     proof.new_key = {
         .endpoint = endpoint, .answer = Answer::inconclusive, .at = systems_.clock.now(), .note = unreadable};

@@ -51,6 +51,8 @@ class RealPerformer final : public Performer {
   boost::asio::awaitable<Outcome> store_key(StatePointer state);
   boost::asio::awaitable<Outcome> update_consumer(StatePointer state, std::string app);
   boost::asio::awaitable<Outcome> await_consumer(StatePointer state, std::string app);
+  boost::asio::awaitable<void> require_new_key(StatePointer state, std::string app);
+  boost::asio::awaitable<int> newest_release(std::string app);
   boost::asio::awaitable<Outcome> watch_consumer(StatePointer state, std::string app, Recorder record);
   boost::asio::awaitable<Outcome> watch_billing(StatePointer state);
   boost::asio::awaitable<Outcome> take_proof(StatePointer state);

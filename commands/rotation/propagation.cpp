@@ -58,10 +58,29 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
                     .boxes = {}};
 }
 
+// Fails unless the app's configuration holds the key of this rotation. Somebody may have set another one, or
+// rolled a release back: that brings the configuration of that release back, in a release with a newer number
+// (devcenter.heroku.com/articles/releases#rollback).
+asio::awaitable<void> RealPerformer::require_new_key(StatePointer state, std::string app) {
+  const std::string variable = variable_of(*state, app);
+  const auto config = co_await systems_.consumer.config(app, variable);
+  const std::string found = config.value ? systems_.vault.fingerprint(*config.value) : "none";
+  if (found == state->received->event.fingerprint) co_return;
+  fail(System::heroku,
+       fmt::format("{} no longer holds the new key but {}: somebody set it, or rolled a release back", app,
+                   found == state->current->event.fingerprint ? "the old one" : found),
+       /*can_retry=*/false, config.request_id);
+}
+
+asio::awaitable<int> RealPerformer::newest_release(std::string app) {
+  const auto releases = co_await systems_.consumer.releases(app, 1);
+  co_return releases.empty() ? 0 : releases.front().version;
+}
+
 asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std::string app) {
   const std::string variable = variable_of(*state, app);
   const auto key = co_await systems_.vault.open(state->id, std::string(kNewKey));
-  const int release_before = state->inspected.at(app).event.release;
+  int release_before = state->inspected.at(app).event.release;
 
   const auto before = co_await systems_.consumer.config(app, variable);
   bool already_there = before.value && before.value->equals(*key);
@@ -74,6 +93,8 @@ asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std:
                        found),
            /*can_retry=*/false, before.request_id);
     }
+    // A release that somebody made since the inspection is not the one of our change.
+    release_before = std::max(release_before, co_await newest_release(app));
     request_id = co_await systems_.consumer.set_config(app, variable, key);
     const auto after = co_await systems_.consumer.config(app, variable);
     if (!after.value || !after.value->equals(*key)) {
@@ -94,6 +115,8 @@ asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std:
 
 namespace {
 
+constexpr int kLooksForNone = 6;  // in a row, until an app that had dynos is believed to have none
+
 // What one look at the dynos says, after the rule of `heroku ps:wait`: every dyno up, on that release or a
 // newer one.
 struct DynoCount {
@@ -112,39 +135,63 @@ DynoCount count(const std::vector<integrations::Dyno>& dynos, int release) {
   return counted;
 }
 
+// The release that decides: the newest one since our change that didn't fail. Somebody may have made another
+// meanwhile; its configuration is then looked at, too.
+const integrations::Release* deciding(const std::vector<integrations::Release>& releases, int wanted) {
+  const auto found = std::ranges::find_if(releases, [&](const integrations::Release& release) {
+    return release.version >= wanted && release.status != ReleaseStatus::failed &&
+           release.status != ReleaseStatus::expired;
+  });
+  return found == releases.end() ? nullptr : &*found;
+}
+
+bool has_failed(const std::vector<integrations::Release>& releases, int wanted) {
+  const auto found = std::ranges::find(releases, wanted, &integrations::Release::version);
+  return found != releases.end() &&
+         (found->status == ReleaseStatus::failed || found->status == ReleaseStatus::expired);
+}
+
 }  // namespace
 
 asio::awaitable<Outcome> RealPerformer::await_consumer(StatePointer state, std::string app) {
   const auto& updated = state->updated.at(app);
   const int wanted = updated.event.release;
+  const int dynos_before = state->inspected.at(app).event.dynos;
   const TimePoint began = std::max(updated.at, state->retried_at.value_or(updated.at));
   const TimePoint limit = began + state->target.timing.release_limit;
+  int looks_without_dynos = 0;
   for (;;) {
     const auto releases = co_await systems_.consumer.releases(app, 10);
-    const auto release = std::ranges::find(releases, wanted, &integrations::Release::version);
-    if (release != releases.end() &&
-        (release->status == ReleaseStatus::failed || release->status == ReleaseStatus::expired)) {
+    const auto* release = deciding(releases, wanted);
+    if (!release && has_failed(releases, wanted)) {
       fail(System::heroku,
            fmt::format("the release v{} of {} failed; its dynos still run the old key", wanted, app),
-           /*can_retry=*/false, release->request_id);
+           /*can_retry=*/false, updated.event.request_id);
     }
-    const bool released = release != releases.end() && release->status == ReleaseStatus::succeeded;
+    const bool released = release && release->status == ReleaseStatus::succeeded;
     const auto dynos = co_await systems_.consumer.dynos(app);
-    const DynoCount counted = count(dynos, wanted);
+    const DynoCount counted = count(dynos, release ? release->version : wanted);
     if (released && !counted.crashed.empty()) {
-      fail(System::heroku, fmt::format("{} of {} crashed on release v{}", counted.crashed, app, wanted),
+      fail(System::heroku,
+           fmt::format("{} of {} crashed on release v{}", counted.crashed, app, release->version),
            /*can_retry=*/false);
     }
-    if (released && counted.ready == counted.all) {
-      co_return Outcome{
-          .events = {ConsumerRunning{
-              .app = app, .release = wanted, .dynos = counted.all, .request_id = release->request_id}},
-          .boxes = {}};
+    // Between the old dynos and the new ones the list can be empty for a moment.
+    looks_without_dynos = counted.all == 0 ? looks_without_dynos + 1 : 0;
+    const bool really_none = dynos_before == 0 || looks_without_dynos >= kLooksForNone;
+    if (released && counted.ready == counted.all && (counted.all > 0 || really_none)) {
+      co_await require_new_key(state, app);
+      co_return Outcome{.events = {ConsumerRunning{.app = app,
+                                                   .release = release->version,
+                                                   .dynos = counted.all,
+                                                   .request_id = release->request_id}},
+                        .boxes = {}};
     }
     if (systems_.clock.now() > limit) {
       fail(System::heroku,
            fmt::format("only {} of {} dynos of {} run release v{} after {}", counted.ready, counted.all, app,
-                       wanted, storage::in_words(state->target.timing.release_limit)),
+                       release ? release->version : wanted,
+                       storage::in_words(state->target.timing.release_limit)),
            /*can_retry=*/false);
     }
     co_await net::sleep_for(state->target.timing.poll_every);

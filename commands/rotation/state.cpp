@@ -140,6 +140,7 @@ struct Apply {
   }
   // A retry forgets what made the procedure stop: the failures, and a watch that found something.
   void operator()(const RetryRequested&) const {
+    forget_consumer_of(s.halted);
     s.halted.reset();
     s.retried_at = at;
     s.tries.clear();
@@ -151,6 +152,18 @@ struct Apply {
     if (s.stored) return;  // what Stripe said before that is evidence now
     s.probed.erase(ActionKind::probe_new_key);
     s.probed.erase(ActionKind::probe_old_again);
+  }
+  // Whether a consumer still holds the new key is asked again when its release or its watch came to nothing:
+  // the release may have failed for good, or somebody brought the old configuration back.
+  void forget_consumer_of(const std::optional<Happened<Halted>>& halted) const {
+    if (!halted) return;
+    const auto& [kind, app] = halted->event.action;
+    const bool by_release = kind == ActionKind::await_consumer;
+    const bool by_watch = kind == ActionKind::watch_consumer && !s.watched.contains(app);
+    if (!by_release && !by_watch) return;
+    s.updated.erase(app);
+    s.running.erase(app);
+    s.billing_watched.reset();  // perhaps healthy with the old key
   }
   void operator()(const Cancelled&) const { s.cancelled_at = at; }
   void operator()(const Refused& e) const { s.refused = {e, at}; }

@@ -46,7 +46,7 @@ asio::awaitable<Outcome> RealPerformer::watch_consumer(StatePointer state, std::
       co_await net::sleep_for(std::min<Duration>(target.timing.poll_every, std::chrono::seconds(1)));
       continue;
     }
-    watch.seen_until(now);
+    watch.looked(now);
     if (watch.totals().watched - recorded >= target.watch / kProgressSteps) {
       recorded = watch.totals().watched;
       std::vector<Event> progress;
@@ -54,15 +54,17 @@ asio::awaitable<Outcome> RealPerformer::watch_consumer(StatePointer state, std::
       co_await record(std::move(progress));
     }
   }
+  // A quiet log proves something only if it was the new key that ran.
+  if (!watch.failed()) co_await require_new_key(state, app);
   co_return Outcome{.events = {WatchFinished{.totals = watch.totals()}}, .boxes = {}};
 }
 
 asio::awaitable<Outcome> RealPerformer::watch_billing(StatePointer state) {
   const Target& target = state->target;
-  const TimePoint until = systems_.clock.now() + target.watch;
+  Duration watched_for{};  // as slept, so that a clock that is set doesn't end the watch
   BillingWatched watched;
   bool unhealthy_before = false;
-  const TimePoint limit = until + target.timing.retry_limit;
+  const Duration limit = target.watch + target.timing.retry_limit;
   for (;;) {
     const auto report = co_await systems_.health.check(target.billing);
     const bool unhealthy = report.health == integrations::Health::unhealthy;
@@ -80,13 +82,14 @@ asio::awaitable<Outcome> RealPerformer::watch_billing(StatePointer state) {
     if (report.health != integrations::Health::healthy) watched.last_problem = report.detail;
     // One bad answer may be the restart; a second one in a row is a finding, whatever silence lies between.
     // The watch never ends on a doubt: only on health, or, when that doesn't come back, as failed.
-    const TimePoint now = systems_.clock.now();
     const bool healthy = report.health == integrations::Health::healthy;
-    watched.failed = (unhealthy && unhealthy_before) || (!healthy && now >= limit);
+    watched.failed = (unhealthy && unhealthy_before) || (!healthy && watched_for >= limit);
     unhealthy_before = unhealthy || (unhealthy_before && !healthy);
-    if (watched.failed || (healthy && now >= until)) break;
-    const Duration left = std::max(until - now, target.timing.poll_every);
-    co_await net::sleep_for(std::min(target.timing.health_every, left));
+    if (watched.failed || (healthy && watched_for >= target.watch)) break;
+    const Duration left = std::max(target.watch - watched_for, target.timing.poll_every);
+    const Duration pause = std::min(target.timing.health_every, left);
+    co_await net::sleep_for(pause);
+    watched_for += pause;
   }
   co_return Outcome{.events = {std::move(watched)}, .boxes = {}};
 }

@@ -136,8 +136,9 @@ Line propagated(const State& s, const ConsumerTarget& consumer) {
     return {mark(false, s.in_flight.contains(action) || s.tries.contains(action)),
             "Give the new key to " + app + trouble(s, action)};
   }
-  const int release = updated->second.event.release;
   const auto running = s.running.find(consumer.app);
+  const int release =
+      running == s.running.end() ? updated->second.event.release : running->second.event.release;
   if (running == s.running.end()) {
     return {Mark::doing, fmt::format("{}: release v{} made, waiting for its dynos{}{}", app, release,
                                      request(updated->second.event.request_id),
