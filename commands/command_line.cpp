@@ -69,7 +69,10 @@ std::string join(std::vector<std::string>::const_iterator from, std::vector<std:
 
 CommandLine read_cancel(const std::vector<std::string>& words) {
   if (words.size() < 3) return NotUnderstood{"Say which rotation: `/rotate cancel stripe prod`."};
-  return CancelCommand{lower(words[1]), lower(words[2])};
+  const bool give_up = words.size() > 3 && (lower(words[3]) == "--give-up" || lower(words[3]) == "give-up");
+  if (words.size() > 3 && !give_up)
+    return NotUnderstood{"Only `--give-up` can follow the target of a cancel."};
+  return CancelCommand{.provider = lower(words[1]), .environment = lower(words[2]), .give_up = give_up};
 }
 
 CommandLine read_rollback(const std::vector<std::string>& words) {

@@ -18,6 +18,7 @@ struct RotateCommand {
 struct StatusCommand {};
 struct CancelCommand {
   std::string provider, environment;
+  bool give_up = false;  // also when the new key was received: the sealed keys are destroyed
 };
 struct RollbackCommand {
   std::string provider, environment;

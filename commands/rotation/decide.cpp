@@ -61,7 +61,7 @@ Action plain(ActionKind kind) { return {kind, {}}; }
 Step finish(const State& s, TimePoint) {
   if (s.closed) return Decision{.done = true};
   if (s.refused) return end("refused");
-  if (s.cancelled_at) return end("cancelled");
+  if (s.cancelled_at) return end(s.received ? "given_up" : "cancelled");
   return std::nullopt;
 }
 
@@ -109,12 +109,13 @@ Step receive(const State& s, TimePoint now) {
 
 // Stripe may need some seconds to know a fresh key: a key that it refuses is asked about again before it is
 // rejected.
-bool unsettled(const State& s, TimePoint now) {
-  const auto& probes = s.probed.at(ActionKind::probe_new_key).event.probes;
-  const bool refused = std::ranges::any_of(probes, [](const Probe& probe) {
+bool unsettled(const State& s) {
+  const auto& [probed, asked_at] = s.probed.at(ActionKind::probe_new_key);
+  const bool refused = std::ranges::any_of(probed.probes, [](const Probe& probe) {
     return probe.answer == integrations::Answer::unknown_key || probe.answer == integrations::Answer::expired;
   });
-  return refused && now < s.received->at + kSettleTime;
+  // By the time of the answer, not of this decision: what else takes long must not make an early one final.
+  return refused && asked_at < s.received->at + kSettleTime;
 }
 
 Step validate(const State& s, TimePoint now) {
@@ -123,7 +124,7 @@ Step validate(const State& s, TimePoint now) {
   if (!s.probed.contains(ActionKind::probe_new_key)) missing.push_back(plain(ActionKind::probe_new_key));
   if (!s.probed.contains(ActionKind::probe_old_again)) missing.push_back(plain(ActionKind::probe_old_again));
   if (!missing.empty()) return attempt_all(s, now, missing);
-  if (unsettled(s, now)) {
+  if (unsettled(s)) {
     const TimePoint again = s.probed.at(ActionKind::probe_new_key).at + s.target.timing.retry_every;
     if (now < again) return wait_until(again);
     return attempt(s, now, plain(ActionKind::probe_new_key));
@@ -203,6 +204,15 @@ TimePoint silent_since(const State& s) {
   return since;
 }
 
+std::string broken(const ProofTaken& last) {
+  if (last.strays.empty()) return "because the new key, as stored in Infisical, is refused by Stripe";
+  return fmt::format(
+      "because {} no longer holds the key that Infisical holds: somebody set another one, or rolled a "
+      "release "
+      "back",
+      fmt::join(last.strays, ", "));
+}
+
 std::string no_proof(const ProofTaken& last) {
   const auto said = [](const Probe& probe) {
     return fmt::format("{}{}", integrations::name_of(probe.answer),
@@ -224,8 +234,7 @@ Step prove_expiry(const State& s, TimePoint now) {
   const bool asked_again = s.retried_at && last.at <= *s.retried_at;
   if (last_worth == ProofWorth::broken) {
     if (asked_again) return attempt(s, now, plain(ActionKind::take_proof));
-    return record({Halted{.action = plain(ActionKind::take_proof),
-                          .sentence = "the new key, as stored in Infisical, is refused by Stripe"}});
+    return record({Halted{.action = plain(ActionKind::take_proof), .sentence = broken(last.event)}});
   }
   // Proofs that say nothing for so long need somebody who looks why.
   if (last_worth == ProofWorth::nothing && last.at >= silent_since(s) + timing.late_after) {

@@ -156,6 +156,7 @@ struct Completed {
 struct Reminded {};
 struct ProofTaken {
   Probe old_key, new_key;
+  std::vector<std::string> strays;  // apps that do not hold the key of the secret store
 };
 struct StillAlive {};  // the old key, too long after its deadline: the team is told
 struct ProvenDead {};
@@ -173,7 +174,7 @@ struct Refused {
   bool alarm = false;  // a master key where none may be: SEV-1
 };
 struct Closed {
-  std::string outcome;  // "rotated", "refused", "cancelled"
+  std::string outcome;  // "rotated", "refused", "cancelled", "given_up"
 };
 
 // ---- messages in Slack

@@ -279,7 +279,8 @@ std::optional<Halted> verification_failure(const State& s) {
 }
 
 ProofWorth worth(const ProofTaken& proof, bool old_key_was_deleted) {
-  if (dead(proof.new_key)) return ProofWorth::broken;  // billing depends on it: that comes first
+  // Billing depends on the new key, in every app: that comes first.
+  if (dead(proof.new_key) || !proof.strays.empty()) return ProofWorth::broken;
   if (alive(proof.old_key)) return ProofWorth::alive;
   if (proof.new_key.answer != Answer::granted) return ProofWorth::nothing;
   if (proof.old_key.answer == Answer::expired) return ProofWorth::dead;

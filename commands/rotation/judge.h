@@ -29,7 +29,7 @@ enum class ProofWorth {
   dead,     // the old key is refused as expired and the new key answers
   alive,    // the old key still works
   nothing,  // no answer that says anything: neither counts nor resets the count
-  broken,   // the new key does not answer
+  broken,   // the new key does not answer, or an app holds another one
 };
 ProofWorth worth(const ProofTaken& proof, bool old_key_was_deleted);
 

@@ -203,26 +203,38 @@ asio::awaitable<Outcome> RealPerformer::take_proof(StatePointer state) {
   const auto old_key = co_await systems_.vault.open(state->id, std::string(kOldKey));
   ProofTaken proof;
   proof.old_key = co_await systems_.provider.probe(old_key, endpoint);
-  // The new key as it is stored now: that is the one that billing depends on. Not being able to read it is no
-  // verdict.
-  integrations::StoredSecret stored;
+  // The new key as it is stored now, and as every app holds it: that is what billing depends on. Not being
+  // able to read it is no verdict.
   std::string unreadable;
   try {
-    stored = co_await systems_.store.read(state->target.store, std::nullopt);
-    if (!stored.value) unreadable = "Infisical hides the new key";
+    const auto stored = co_await systems_.store.read(state->target.store, std::nullopt);
+    if (stored.value) {
+      proof.new_key = co_await systems_.provider.probe(stored.value, endpoint);
+      const std::string fingerprint = systems_.vault.fingerprint(*stored.value);
+      if (fingerprint != state->received->event.fingerprint && proof.new_key.note.empty())
+        proof.new_key.note = "Infisical holds another key by now, " + fingerprint;
+      proof.strays = co_await strays(state, stored.value);
+    } else {
+      unreadable = "Infisical hides the new key";
+    }
   } catch (const ApiError& error) {
     unreadable = error.what();
   }
-  if (unreadable.empty()) {
-    proof.new_key = co_await systems_.provider.probe(stored.value, endpoint);
-    const std::string fingerprint = systems_.vault.fingerprint(*stored.value);
-    if (fingerprint != state->received->event.fingerprint && proof.new_key.note.empty())
-      proof.new_key.note = "Infisical holds another key by now, " + fingerprint;
-  } else {
+  if (!unreadable.empty()) {
     proof.new_key = {
         .endpoint = endpoint, .answer = Answer::inconclusive, .at = systems_.clock.now(), .note = unreadable};
   }
   co_return Outcome{.events = {std::move(proof)}, .boxes = {}};
+}
+
+asio::awaitable<std::vector<std::string>> RealPerformer::strays(StatePointer state,
+                                                                storage::SharedSecret key) {
+  std::vector<std::string> found;
+  for (const auto& consumer : state->target.consumers) {
+    const auto config = co_await systems_.consumer.config(consumer.app, consumer.variable);
+    if (!config.value || !config.value->equals(*key)) found.push_back(consumer.app);
+  }
+  co_return found;
 }
 
 }  // namespace keyturn::commands::rotation

@@ -56,6 +56,8 @@ class RealPerformer final : public Performer {
   boost::asio::awaitable<Outcome> watch_consumer(StatePointer state, std::string app, Recorder record);
   boost::asio::awaitable<Outcome> watch_billing(StatePointer state);
   boost::asio::awaitable<Outcome> take_proof(StatePointer state);
+  // The apps whose configuration holds another key than that one.
+  boost::asio::awaitable<std::vector<std::string>> strays(StatePointer state, storage::SharedSecret key);
 
   Systems systems_;
 };

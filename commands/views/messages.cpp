@@ -48,6 +48,7 @@ std::string headline(const State& s, TimePoint now) {
     case Stage::closed:
       if (s.closed->event.outcome == "rotated") return "closed: rotated, the old key is proven dead";
       if (s.closed->event.outcome == "cancelled") return "cancelled";
+      if (s.closed->event.outcome == "given_up") return "given up; the old key is not proven dead";
       return "refused; nothing has changed";
   }
   return {};
@@ -56,6 +57,9 @@ std::string headline(const State& s, TimePoint now) {
 // What it means for billing right now: the sentence that every bad message carries.
 std::string billing_now(const State& s) {
   if (!s.received && s.forms == 0) return "Nothing has changed: billing runs on the key it had.";
+  if (!s.proofs.empty() && worth(s.proofs.back().event, s.old_key_died_early()) == ProofWorth::broken) {
+    return "*Billing is failing, or about to*: what it runs with is not a key that works.";
+  }
   if (s.stored && s.running.size() == s.target.consumers.size()) {
     return "Billing runs on the new key.";
   }
@@ -218,12 +222,12 @@ Message proof(const State& s) {
   std::string text = fmt::format(
       "*The old key of {} is dead.* Stripe refused `{}` {} times, and {} answered "
       "each time. Nothing is left to do.\n",
-      escape(s.target.name()), s.current->event.fingerprint, proofs_in_a_row(s),
-      key_in_use(s));
+      escape(s.target.name()), s.current->event.fingerprint, proofs_in_a_row(s), key_in_use(s));
   const bool deleted = s.old_key_died_early();
   for (const auto& taken : s.proofs) {
     if (worth(taken.event, deleted) != ProofWorth::dead) continue;
-    const auto& [old_key, new_key] = taken.event;
+    const Probe& old_key = taken.event.old_key;
+    const Probe& new_key = taken.event.new_key;
     text += fmt::format("✓  {}: old key {} {}; new key {} {}{}\n", time_of_day(taken.at), old_key.status,
                         integrations::name_of(old_key.answer), new_key.status,
                         integrations::name_of(new_key.answer),
@@ -273,13 +277,26 @@ Message master_key(const State& s, int number, const std::string& where) {
 }
 
 Message ended_without(const State& s) {
-  const std::string text =
-      s.refused
-          ? fmt::format("*The rotation of {} did not begin.* {}\n{}", escape(s.target.name()),
-                        escape(s.refused->event.sentence), billing_now(s))
-          : fmt::format("*The rotation of {} was cancelled.* {}", escape(s.target.name()), billing_now(s));
+  std::string text;
+  if (s.refused) {
+    text = fmt::format("*The rotation of {} did not begin.* {}", escape(s.target.name()),
+                       escape(s.refused->event.sentence));
+  } else {
+    text = fmt::format("*The rotation of {} was {}.*", escape(s.target.name()),
+                       s.received ? "given up" : "cancelled");
+  }
   return once("dm_ended", Place::operator_dm, title(s) + (s.refused ? " refused" : " cancelled"),
-              json::array({section(text), context("`" + s.id + "`")}));
+              json::array({section(text + " " + billing_now(s)), context("`" + s.id + "`")}));
+}
+
+// The team was told that a new key was on its way; it must hear that nobody follows it any more.
+Message given_up(const State& s) {
+  return once("channel_given_up", Place::team_channel, title(s) + " given up",
+              json::array({section(fmt::format(
+                               "*The rotation of {} was given up.* {} Nothing proves that the old key is "
+                               "dead; the dashboard shows its remaining time.",
+                               escape(s.target.name()), billing_now(s))),
+                           context("`" + s.id + "`")}));
 }
 
 std::string steps(const State& s) {
@@ -315,6 +332,7 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
   const bool asked = s.messages.contains("dm_prerequisites");
   if (asked || stage == Stage::awaiting_operator) messages.push_back(prerequisites(s));
   if (s.refused || s.cancelled_at) messages.push_back(ended_without(s));
+  if (s.cancelled_at && s.received) messages.push_back(given_up(s));
   if (s.refused && s.refused->event.alarm) messages.push_back(master_key(s, 0, "found where it may not be"));
   for (int number = 1; number <= s.master_keys_pasted; ++number) {
     messages.push_back(master_key(s, number, "pasted into the form"));

@@ -250,7 +250,7 @@ std::vector<Line> progress(const State& s, TimePoint now) {
   if (s.refused || (s.cancelled_at && !s.confirmed_at)) return lines;
   lines.push_back(ready(s));
   lines.push_back(received(s, now));
-  if (s.cancelled_at) return lines;
+  if (s.cancelled_at && !s.received) return lines;
   lines.push_back(validated(s));
   lines.push_back(stored(s));
   for (const auto& consumer : s.target.consumers) lines.push_back(propagated(s, consumer));

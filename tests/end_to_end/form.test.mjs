@@ -49,7 +49,7 @@ test('a link dies of age, and its successor works', async (t) => {
   const link = await stage.link();
   await until('the link to expire', async () => (await stage.look(link)).state === 'expired');
   assert.equal((await stage.submit(link, 'anything')).state, 'expired');
-  const status = await stage.message(adasMessages, /link has expired/);
+  const status = await stage.message(adasMessages, /link has expired. Ask for a new one/);
   await stage.click(status, 'rotation_new_link');
   const next = await stage.link(link.ts);
   const key = await stage.rotateInDashboard(7);

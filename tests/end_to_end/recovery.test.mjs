@@ -70,3 +70,22 @@ test('an envelope that is delivered twice starts one rotation', async (t) => {
   const started = (await stage.actions()).filter((action) => action === 'secret.rotate.started');
   assert.equal(started.length, 1);
 });
+
+test('an app that is set back by hand during the grace stops the close, instead of a false "nothing is left to do"', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  assert.equal((await stage.submit(link, await stage.rotateInDashboard(7))).state, 'received');
+  await stage.message(ops, /is rotated\./);
+  await stage.act('/heroku/config', { app: 'raxx-api-prod', name: 'STRIPE_RESTRICTED_KEY', value: 'set by hand' });
+  const stopped = await stage.message(ops, /no longer holds the key/, 20000);
+  assert.match(stopped.all, /Billing is failing, or about to/);
+  assert.ok(!(await stage.actions()).includes('secret.rotate.old_key.proven_dead'));
+  // The way out for what can't be finished.
+  assert.match(await stage.command('cancel stripe prod'), /--give-up/);
+  assert.match(await stage.command('cancel stripe prod \u2014give-up'), /given up/);
+  assert.equal((await stage.closed()).context.outcome, 'given_up');
+});

@@ -10,6 +10,7 @@ namespace keyturn::test {
 namespace {
 
 constexpr int kStepLimit = 20'000;
+constexpr std::size_t kProofLimit = 2000;  // the old key lives on for a day and 3 hours at most
 
 std::string dump(const State& state, TimePoint now) {
   std::string text{name_of(stage_of(state, now))};
@@ -124,6 +125,16 @@ void RotationSimulation::check_event(const State& before, const Event& event) {
     }
     require(world_.key(world_.stored()) && world_.key(world_.stored())->good(), "complete with a wrong key");
   }
+  if (std::holds_alternative<KeyRejected>(event)) {
+    const StripeKey* rejected = world_.key(before.received->event.fingerprint);
+    require(rejected && !rejected->good(), "a good key is rejected, and it can be seen only once");
+  }
+  if (std::holds_alternative<RetryRequested>(event)) acted_since_retry_ = false;
+  if (std::holds_alternative<ActionStarted>(event)) acted_since_retry_ = true;
+  if (std::holds_alternative<Halted>(event))
+    require(acted_since_retry_, "trying again stops at once, without having tried anything");
+  if (std::holds_alternative<ProofTaken>(event))
+    require(before.proofs.size() < kProofLimit, "proofs without end");
   if (std::holds_alternative<ProvenDead>(event)) {
     require(!world_.old_key_alive(now_), "called dead while it is alive");
     require(proofs_in_a_row(before) >= before.target.timing.proof_count, "called dead with too few proofs");

@@ -62,6 +62,7 @@ class RotationSimulation {
   std::set<std::string_view> boxes_;
   std::optional<TimePoint> operator_at_, wake_;
   bool operator_gone_ = false;
+  bool acted_since_retry_ = true;
   bool over_ = false;
 };
 

@@ -11,7 +11,7 @@ StripeKey World::rotate_in_dashboard(Duration grace, TimePoint now, bool wrong_k
     if (dice_.chance(0.2)) shown.exists = false;
   } else if (!old_key_dies_) {
     old_key_deleted_ = grace == Duration::zero();
-    old_key_dies_ = now + grace + expiry_is_late_by;
+    old_key_dies_ = old_key_deleted_ ? now : now + grace + expiry_is_late_by;
   }
   keys_[shown.fingerprint] = shown;
   return shown;
