@@ -240,12 +240,21 @@ TEST_CASE("a retry after a consumer lost the new key gives it the key again") {
 
 TEST_CASE("the proof asks with a call that the new key may make") {
   Stage stage;
+  stage.heroku.held = secret('N');
   stage.story.state.target.permitted = {"GET /v1/subscriptions", "GET /v1/customers"};
   const auto proof = stage.perform<ProofTaken>(ActionKind::take_proof);
   REQUIRE(proof);
   CHECK(stage.stripe.asked == std::vector<std::string>{"GET /v1/customers", "GET /v1/customers"});
   CHECK(worth(*proof, false) == ProofWorth::dead);
   CHECK(proof->new_key.note.empty());
+}
+
+TEST_CASE("a proof while an app holds another key than Infisical is broken, and names the app") {
+  Stage stage;
+  const auto proof = stage.perform<ProofTaken>(ActionKind::take_proof);
+  REQUIRE(proof);
+  CHECK(proof->strays == std::vector<std::string>{"canary", "second"});
+  CHECK(worth(*proof, false) == ProofWorth::broken);
 }
 
 TEST_CASE("a proof says so when Infisical holds another key than the rotation stored") {
