@@ -240,8 +240,8 @@ void SlackSockets::disconnect(Connection& connection, const std::string& reason,
 }
 
 // A read that waits can't be abandoned without ending the connection, and answers pings while it waits. So
-// the client is made to send one more frame (it acknowledges envelopes of any type), and nothing is read
-// after that.
+// the client is made to send one more frame, and nothing is read after that. A client that doesn't
+// acknowledge types it doesn't know (Bolt) is silenced by whatever it acknowledges next.
 void SlackSockets::fall_silent(Connection& connection) {
   connection.falls_silent = true;
   const json nudge = {{"envelope_id", storage::new_uuid()},

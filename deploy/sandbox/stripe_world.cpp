@@ -143,6 +143,22 @@ int read_limit(const net::ServerRequest& request) {
   return std::stoi(limit->second);
 }
 
+net::Response refuse_limit(const net::ServerRequest& request, int limit) {
+  return stripe_error(400, {{"message", limit < 0   ? "Invalid integer: " + request.query.at("limit")
+                                        : limit < 1 ? "This value must be greater than or equal to 1."
+                                                    : "This value must be less than or equal to 100."},
+                            {"param", "limit"},
+                            {"type", "invalid_request_error"}});
+}
+
+net::Response resource_missing(int status, const std::string& message, const char* param) {
+  return stripe_error(status, {{"code", "resource_missing"},
+                               {"doc_url", "https://stripe.com/docs/error-codes/resource-missing"},
+                               {"message", message},
+                               {"param", param},
+                               {"type", "invalid_request_error"}});
+}
+
 }  // namespace
 
 std::string mask_key(const std::string& value) {
@@ -364,28 +380,28 @@ net::Response StripeWorld::whole(const net::ServerRequest& request, const Stripe
 net::Response StripeWorld::list(const net::ServerRequest& request, const StripeKey& key,
                                 const StripeEndpoint& endpoint) const {
   const int limit = read_limit(request);
-  if (limit < 1 || limit > 100)
-    return stripe_error(400, {{"message", limit < 0   ? "Invalid integer: " + request.query.at("limit")
-                                          : limit < 1 ? "This value must be greater than or equal to 1."
-                                                      : "This value must be less than or equal to 100."},
-                              {"param", "limit"},
-                              {"type", "invalid_request_error"}});
-  auto data = nlohmann::json::array();
-  bool more = false;
+  if (limit < 1 || limit > 100) return refuse_limit(request, limit);
+  std::vector<const nlohmann::json*> found;
   for (auto object = objects_.rbegin(); object != objects_.rend(); ++object) {  // newest first
-    if (object->account != key.account || object->live != key.live ||
-        object->collection != endpoint.collection)
-      continue;
-    if (data.size() == static_cast<std::size_t>(limit)) {
-      more = true;
-      break;
-    }
-    data.push_back(object->body);
+    const bool visible = object->account == key.account && object->live == key.live &&
+                         object->collection == endpoint.collection;
+    if (visible) found.push_back(&object->body);
   }
+  auto from = found.begin();
+  if (const auto cursor = request.query.find("starting_after"); cursor != request.query.end()) {
+    from = std::ranges::find_if(found,
+                                [&](const auto* body) { return body->value("id", "") == cursor->second; });
+    if (from == found.end())
+      return resource_missing(400, fmt::format("No such {}: '{}'", endpoint.singular, cursor->second),
+                              "starting_after");
+    ++from;
+  }
+  auto data = nlohmann::json::array();
+  while (from != found.end() && data.size() < static_cast<std::size_t>(limit)) data.push_back(**from++);
   return json_response(200,
                        {{"object", "list"},
                         {"data", std::move(data)},
-                        {"has_more", more},
+                        {"has_more", from != found.end()},
                         {"url", "/v1/" + std::string(endpoint.collection)}},
                        common_headers());
 }
@@ -403,11 +419,7 @@ net::Response StripeWorld::one(const StripeKey& key, const StripeEndpoint& endpo
     message +=
         fmt::format("; a similar object exists in {} mode, but a {} mode key was used to make this request.",
                     object->live ? "live" : "test", key.live ? "live" : "test");
-  return stripe_error(404, {{"code", "resource_missing"},
-                            {"doc_url", "https://stripe.com/docs/error-codes/resource-missing"},
-                            {"message", message},
-                            {"param", "id"},
-                            {"type", "invalid_request_error"}});
+  return resource_missing(404, message, "id");
 }
 
 bool StripeWorld::turn_knob(const nlohmann::json& knob) {

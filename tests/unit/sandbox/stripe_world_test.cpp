@@ -192,6 +192,23 @@ TEST_CASE_METHOD(Fixture, "a limit out of bounds and a version out of shape are 
   CHECK(message(ask(stripe, made)) == "Invalid Stripe API version: yesterday");
 }
 
+TEST_CASE_METHOD(Fixture, "a list is paged from its newest object to its oldest, and then ends") {
+  for (const char* id : {"cus_1", "cus_2", "cus_3"})
+    stripe.add_object(kAccount, true, "customers", {{"id", id}, {"object", "customer"}});
+  auto made = request("GET", "/v1/customers", {{"Authorization", "Bearer " + key.value}});
+  made.query["limit"] = "2";
+  const Answer first = ask(stripe, made);
+  REQUIRE(first.body.at("data").size() == 2);
+  CHECK(first.body.at("has_more") == true);
+  made.query["starting_after"] = first.body.at("data").at(1).at("id");
+  const Answer second = ask(stripe, made);
+  REQUIRE(second.body.at("data").size() == 1);
+  CHECK(second.body.at("data").at(0).at("id") == "cus_1");
+  CHECK(second.body.at("has_more") == false);
+  made.query["starting_after"] = "cus_nobody";
+  CHECK(ask(stripe, made).status == 400);
+}
+
 TEST_CASE_METHOD(Fixture, "a master key may do everything, a publishable key nothing") {
   const StripeKey& master = stripe.create({.kind = StripeKeyKind::secret, .live = true, .account = kAccount});
   const StripeKey& shown =
