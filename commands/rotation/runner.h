@@ -99,7 +99,9 @@ class Runner {
   Performer& performer_;
   RunnerEvents events_;
   std::map<std::string, std::shared_ptr<Live>> rotations_;  // by id, which sorts by time
-  std::set<std::string> starting_;                          // names of targets
+  // Names of targets whose start is on its way to the disk; shared, because a coroutine that is thrown away
+  // with the io_context gives its name back after this is gone.
+  std::shared_ptr<std::set<std::string>> starting_ = std::make_shared<std::set<std::string>>();
   net::TaskGroup tasks_;
 };
 
