@@ -23,6 +23,7 @@ const Target* find_target(const Desk& desk, const std::string& provider, const s
 
 std::string unknown_target(const Desk& desk, const RotateCommand& command) {
   std::vector<std::string> known;
+  known.reserve(desk.targets.size());
   for (const Target& target : desk.targets) known.push_back(target.name());
   const std::string typed = command.provider + " " + command.environment;
   const std::string near = nearest(typed, known);

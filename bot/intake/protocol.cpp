@@ -14,7 +14,7 @@ using storage::to_iso8601;
 
 constexpr std::size_t kLongestToken = 200;
 constexpr std::size_t kLongestPaste = 4096;
-constexpr std::int64_t kLongestGraceSeconds = 7 * 24 * 3600;  // the longest that Stripe's dashboard offers
+constexpr std::int64_t kLongestGraceSeconds = 7L * 24 * 3600;  // the longest that Stripe's dashboard offers
 
 std::string dumped(const Json& json) {
   return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);

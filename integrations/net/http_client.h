@@ -22,8 +22,8 @@ namespace keyturn::net {
 // nothing happened there; true means that it may have.
 class NetError : public std::runtime_error {
  public:
-  NetError(std::string what, bool request_was_sent)
-      : std::runtime_error(std::move(what)), sent(request_was_sent) {}
+  NetError(const std::string& what, bool request_was_sent)
+      : std::runtime_error(what), sent(request_was_sent) {}
   const bool sent;
 };
 

@@ -26,6 +26,7 @@ using nlohmann::json;
 struct FakeSocket {
   std::unique_ptr<net::WebSocket> socket;
   bool ended = false;
+  bool writing = false;
 };
 
 struct FakeSlack {
@@ -96,7 +97,12 @@ struct FakeSlack {
   }
 
   awaitable<void> send(std::size_t index, json message) {
-    co_await sockets.at(index)->socket->write(message.dump());
+    // One writer at a time: a hello may still be on its way when a test sends its first envelope.
+    const auto fake = sockets.at(index);
+    while (fake->writing) co_await net::sleep_for(std::chrono::milliseconds(1));
+    fake->writing = true;
+    const std::shared_ptr<void> done(nullptr, [fake](void*) { fake->writing = false; });
+    co_await fake->socket->write(message.dump());
   }
 
   awaitable<void> disconnect(std::size_t index, std::string reason) {
