@@ -93,7 +93,7 @@ std::string in_words(Duration duration) {
         from;  // used from this many seconds on, so that "24 hours" and "90 seconds" stay what people say
   };
   static constexpr std::array<Unit, 4> kUnits = {{
-      {.seconds = 86400, .name = "day", .from = 2 * 86400},
+      {.seconds = 86400, .name = "day", .from = 2L * 86400},
       {.seconds = 3600, .name = "hour", .from = 3600},
       {.seconds = 60, .name = "minute", .from = 120},
       {.seconds = 1, .name = "second", .from = 1},

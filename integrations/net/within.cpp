@@ -138,7 +138,8 @@ asio::awaitable<bool> TaskGroup::wait(storage::Duration limit) {
   if (state.cancelled() != asio::cancellation_type::none) {
     throw boost::system::system_error(asio::error::operation_aborted);
   }
-  co_return shared->tasks.empty();
+  const bool all_ended = shared->tasks.empty();
+  co_return all_ended;
 }
 
 }  // namespace keyturn::net

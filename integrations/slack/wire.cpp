@@ -128,7 +128,7 @@ Duration retry_after(const net::Response& response) {
   const std::string text = response.header("Retry-After");
   std::int64_t seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc() || end != text.data() + text.size() || seconds < 0 || seconds > 24 * 3600) {
+  if (error != std::errc() || end != text.data() + text.size() || seconds < 0 || seconds > 24L * 3600) {
     return kDefaultRetryAfter;
   }
   return std::chrono::seconds(seconds);
