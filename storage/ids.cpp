@@ -9,12 +9,13 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "storage/base64url.h"
+
 namespace keyturn::storage {
 namespace {
 
 // Crockford's base32 in lower case: no i, l, o or u, so that an id can be read out over a phone.
 constexpr std::string_view kReadable = "0123456789abcdefghjkmnpqrstvwxyz";
-constexpr std::string_view kBase64Url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 template <std::size_t Size>
 std::array<std::uint8_t, Size> random_bytes() {
@@ -30,23 +31,6 @@ std::string compact_time(TimePoint time) {
   return text;
 }
 
-// Base64url without padding, straight from one piece of locked memory into another.
-void encode_base64url(std::string_view bytes, std::span<char> out) {
-  unsigned pending = 0;
-  unsigned pending_bits = 0;
-  std::size_t written = 0;
-  for (const char byte : bytes) {
-    pending = (pending << 8U) | static_cast<unsigned char>(byte);
-    pending_bits += 8;
-    while (pending_bits >= 6) {
-      pending_bits -= 6;
-      out[written++] = kBase64Url[(pending >> pending_bits) & 63U];
-    }
-    pending &= (1U << pending_bits) - 1;
-  }
-  if (pending_bits > 0) out[written] = kBase64Url[(pending << (6 - pending_bits)) & 63U];
-}
-
 }  // namespace
 
 std::string new_rotation_id(TimePoint now) {
@@ -58,7 +42,8 @@ std::string new_rotation_id(TimePoint now) {
 
 Secret new_token() {
   const auto random = Secret::random(32);
-  return Secret::filled(43, [&](std::span<char> out) { encode_base64url(random.expose(), out); });
+  return Secret::filled(base64url_size(random.size()),
+                        [&](std::span<char> out) { to_base64url(random.expose(), out); });
 }
 
 std::string new_uuid() {

@@ -1,104 +1,36 @@
 #include "storage/sealed_box.h"
 
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
-#include <climits>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 
+#include "storage/aead.h"
 #include "storage/hkdf.h"
 
 namespace keyturn::storage {
 namespace {
 
 constexpr std::size_t kKeyBytes = 32;
-constexpr std::size_t kNonceBytes = 12;
-constexpr std::size_t kTagBytes = 16;
 constexpr std::size_t kOverhead = kNonceBytes + kTagBytes;
 
 constexpr std::string_view kWrapPurpose = "keyturn/wrap/v1";
 
-struct ContextFree {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }  // wipes the key schedule
-};
-using Context = std::unique_ptr<EVP_CIPHER_CTX, ContextFree>;
-
-const EVP_CIPHER* aes_256_gcm() {
-  static EVP_CIPHER* const kCipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
-  if (kCipher == nullptr) throw std::runtime_error("OpenSSL has no AES-256-GCM");
-  return kCipher;
-}
-
-void require(int status) {
-  if (status == 1) return;
-  ERR_clear_error();
-  throw std::runtime_error("OpenSSL refused to encrypt or decrypt");
-}
-
-const unsigned char* bytes_of(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-unsigned char* bytes_of(char* text) { return reinterpret_cast<unsigned char*>(text); }
-
-int length_of(std::string_view text) {
-  if (text.size() > INT_MAX) throw std::length_error("too long to be sealed");
-  return static_cast<int>(text.size());
-}
-
-Context new_context() {
-  Context context(EVP_CIPHER_CTX_new());
-  if (!context) throw std::bad_alloc();
-  return context;
-}
-
 // nonce | ciphertext | tag, under a fresh random nonce.
-std::string encrypt(const Secret& key, std::string_view plain, std::string_view associated_data) {
-  const int plain_length = length_of(plain);
-  std::string out(plain.size() + kOverhead, '\0');
-  unsigned char* nonce = bytes_of(out.data());
-  unsigned char* body = nonce + kNonceBytes;
-  require(RAND_bytes(nonce, kNonceBytes));
-  const auto context = new_context();
-  int length = 0;
-  require(EVP_EncryptInit_ex2(context.get(), aes_256_gcm(), bytes_of(key.expose()), nonce, nullptr));
-  require(EVP_EncryptUpdate(context.get(), nullptr, &length, bytes_of(associated_data),
-                            length_of(associated_data)));
-  if (plain_length > 0) {
-    require(EVP_EncryptUpdate(context.get(), body, &length, bytes_of(plain), plain_length));
+std::string seal_bytes(const Secret& key, std::string_view plain, std::string_view associated_data) {
+  std::string nonce(kNonceBytes, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(nonce.data()), kNonceBytes) != 1) {
+    throw std::runtime_error("the system's random source failed");
   }
-  require(EVP_EncryptFinal_ex(context.get(), body + plain.size(), &length));
-  require(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, body + plain.size()));
-  return out;
+  return nonce + encrypt(key, nonce, plain, associated_data);
 }
 
-std::expected<Secret, UnsealError> decrypt(const Secret& key, std::string_view sealed,
-                                           std::string_view associated_data) {
+std::expected<Secret, UnsealError> unseal_bytes(const Secret& key, std::string_view sealed,
+                                                std::string_view associated_data) {
   if (sealed.size() < kOverhead) return std::unexpected(UnsealError::malformed);
-  const auto nonce = sealed.substr(0, kNonceBytes);
-  const auto body = sealed.substr(kNonceBytes, sealed.size() - kOverhead);
-  std::string tag(sealed.substr(sealed.size() - kTagBytes));
-  const auto context = new_context();
-  int length = 0;
-  bool authentic = false;
-  require(
-      EVP_DecryptInit_ex2(context.get(), aes_256_gcm(), bytes_of(key.expose()), bytes_of(nonce), nullptr));
-  require(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag.data()));
-  require(EVP_DecryptUpdate(context.get(), nullptr, &length, bytes_of(associated_data),
-                            length_of(associated_data)));
-  auto plain = Secret::filled(body.size(), [&](std::span<char> out) {
-    unsigned char nothing = 0;  // GCM writes nothing at the end, yet wants an address
-    if (!body.empty()) {
-      require(
-          EVP_DecryptUpdate(context.get(), bytes_of(out.data()), &length, bytes_of(body), length_of(body)));
-    }
-    authentic = EVP_DecryptFinal_ex(context.get(), &nothing, &length) == 1;
-  });
-  if (authentic) return plain;
-  ERR_clear_error();
-  return std::unexpected(UnsealError::wrong_key_or_tampered);
+  auto plain = decrypt(key, sealed.substr(0, kNonceBytes), sealed.substr(kNonceBytes), associated_data);
+  if (!plain) return std::unexpected(UnsealError::wrong_key_or_tampered);
+  return *std::move(plain);
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -171,17 +103,17 @@ Secret SealingKey::derive(std::string_view purpose) const {
 SealedBox seal(const SealingKey& key, const Secret& plain, std::string_view associated_data) {
   const auto data_key = Secret::random(kKeyBytes);
   return {
-      .wrapped_key = encrypt(key.derive(kWrapPurpose), data_key.expose(), associated_data),
-      .ciphertext = encrypt(data_key, plain.expose(), associated_data),
+      .wrapped_key = seal_bytes(key.derive(kWrapPurpose), data_key.expose(), associated_data),
+      .ciphertext = seal_bytes(data_key, plain.expose(), associated_data),
   };
 }
 
 std::expected<Secret, UnsealError> unseal(const SealingKey& key, const SealedBox& box,
                                           std::string_view associated_data) {
   if (box.wrapped_key.size() != kKeyBytes + kOverhead) return std::unexpected(UnsealError::malformed);
-  const auto data_key = decrypt(key.derive(kWrapPurpose), box.wrapped_key, associated_data);
+  const auto data_key = unseal_bytes(key.derive(kWrapPurpose), box.wrapped_key, associated_data);
   if (!data_key) return std::unexpected(data_key.error());
-  return decrypt(*data_key, box.ciphertext, associated_data);
+  return unseal_bytes(*data_key, box.ciphertext, associated_data);
 }
 
 }  // namespace keyturn::storage
