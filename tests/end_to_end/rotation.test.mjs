@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ada, adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
+import { assertRotatedOnce, said, snapshot } from './support/world.mjs';
 
 for (const compromise of [false, true]) {
   test(`a rotation${compromise ? ' after a leak' : ''} goes from the command to the proof`, async (t) => {
     const stage = await Stage.open();
     t.after(() => stage.close());
     await stage.startBot();
-    const before = await stage.state();
+    const before = await snapshot(stage);
 
     await stage.start(compromise ? 'stripe prod \u2014compromise' : 'stripe prod');
     if (compromise) await stage.message(ops, /suspected leak/);
@@ -21,6 +22,8 @@ for (const compromise of [false, true]) {
     const info = await stage.look(link);
     assert.equal(info.state, 'open');
     assert.equal(info.compromise, compromise);
+    const readers = (await said(stage)).filter(({ text }) => text.includes(link.token)).map(({ to }) => to);
+    assert.deepEqual(readers, [ada], 'the link is told to the operator alone');
 
     const grace = compromise ? 6 : 7;
     const key = await stage.rotateInDashboard(grace);
@@ -44,38 +47,23 @@ for (const compromise of [false, true]) {
     assert.equal(completed.context.scopes.length, 3);
     assert.ok(completed.context.scopes.every(({ request_id }) => request_id.startsWith('req_')));
     if (compromise) assert.equal(completed.context.reason, 'seen in a public gist');
-    const actions = await stage.actions();
-    for (const action of ['started', 'current_key.read', 'operator.confirmed', 'new_key.received', 'new_key.stored',
-      'consumer.updated', 'consumer.running', 'watch.finished', 'old_key.proven_dead']) {
-      assert.ok(actions.includes(`secret.rotate.${action}`), action);
-    }
     const proofs = (await stage.journal()).filter(({ action }) => action === 'secret.rotate.old_key.proof_taken');
     const dead = proofs.filter(({ context }) => context.old_key.answer === 'expired');
     assert.ok(dead.length >= 3, 'three refusals as expired');
     assert.ok(dead.every(({ context }) => context.old_key.status === 401 && context.new_key.status === 200));
-    const verified = await stage.verifyJournal();
-    assert.equal(verified.code, 0, verified.output);
 
-    // The world: exactly one write each, and everything runs on the new key.
-    const now = await stage.state();
-    const secret = now.infisical.secrets.find(({ environment, name }) => environment === 'prod' && name === 'STRIPE_RESTRICTED_KEY');
-    const old = before.infisical.secrets.find(({ id }) => id === secret.id);
-    assert.equal(secret.version, old.version + 1);
-    assert.equal(secret.versions.at(-1).tail, key.slice(-6));
-    const app = now.heroku.apps.find(({ name }) => name === 'raxx-api-prod');
-    const release = app.releases.reduce((newest, each) => Math.max(newest, each.version), 0);
-    assert.ok(app.dynos.every(({ state, release: runs }) => state === 'up' && runs === release));
-    const patches = now.heroku.requests.filter(({ method, path }) => method === 'PATCH' && path.includes('raxx-api-prod'));
-    assert.equal(patches.length, 1);
-    assert.equal(now.billing.last.healthy, true);
-
-    // Messages: one live message in each place, links never unfurled, none left that leads into the form.
-    for (const channel of [ops, adasMessages]) {
-      await stage.message(channel, /closed: rotated/);
-      const live = (await stage.messages(channel)).filter(({ all }) => all.includes('Rotation of stripe prod') && /closed: rotated/.test(all));
-      assert.equal(live.length, 1, `one live message in ${channel}`);
-    }
+    // Everything else in the journal, in Slack and at the vendors: done once, told once, and nothing but this.
+    const { state, journal } = await assertRotatedOnce(stage, before, key);
+    const started = journal.find(({ action }) => action === 'secret.rotate.started');
+    assert.equal(started.context.compromise, compromise);
+    assert.equal(started.context.channel, ops);
+    assert.equal(completed.context.compromise, compromise);
+    assert.equal(completed.context.infisical.version, completed.context.infisical.previous_version + 1);
+    assert.equal(state.billing.last.healthy, true);
     assert.equal((await stage.messages(adasMessages)).filter(({ all }) => all.includes(link.token)).length, 0);
+    const told = await said(stage);
+    assert.equal(told.some(({ to, text }) => to === ops && /suspected leak/.test(text)), compromise);
+    assert.deepEqual([...new Set(told.map(({ to }) => to))].sort(), [ops, ada], 'nobody but the team and the operator');
 
     // Messages that follow the close are changes too, and none of them counts as another rotation.
     assert.match(await stage.metrics(), /^keyturn_rotations_closed_total\{outcome="rotated"\} 1$/m);
