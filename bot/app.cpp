@@ -17,7 +17,9 @@
 #include "integrations/heroku/heroku.h"
 #include "integrations/infisical/infisical.h"
 #include "integrations/net/http_server.h"
+#include "integrations/net/url.h"
 #include "integrations/probe/endpoint_probe.h"
+#include "integrations/slack/openid.h"
 #include "integrations/slack/socket_mode.h"
 #include "integrations/stripe/stripe.h"
 #include "storage/sqlite/database.h"
@@ -51,6 +53,18 @@ void report_handler(const std::string& path, std::exception_ptr failure) {
   } catch (const std::exception& error) {
     log::error("a web handler failed", {{"path", path}, {"why", error.what()}});
   }
+}
+
+commands::FormProof form_proof(const Config& config) {
+  return config.form.sign_in ? commands::FormProof::sign_in : commands::FormProof::code;
+}
+
+// Slack's pages are where its methods are: "https://slack.com/api" and "https://slack.com/openid/...".
+slack::OpenIdClient openid_client(const Config& config) {
+  return {.origin = net::parse_url(config.slack.api)->origin(),
+          .client_id = config.slack.client_id,
+          .redirect_uri = config.form.public_url + "/form",
+          .team = config.slack.team};
 }
 
 net::ServerOptions form_options(const FormSettings& form) {
@@ -121,7 +135,8 @@ struct App::Parts {
                    .people = slack_desk,
                    .vault = vault,
                    .clock = clock,
-                   .form_url = config.form.public_url + "/form"}),
+                   .form_url = config.form.public_url + "/form",
+                   .form_proof = form_proof(config)}),
         announcer(io.get_executor(), slack_desk, clock, trouble()),
         runner(io.get_executor(), journal, clock, performer,
                {.changed = [this](const State& state) { changed(state); },
@@ -138,9 +153,16 @@ struct App::Parts {
              config.slack.team,
              config.slack.app},
         router(desk, bot_api),
-        form(runner, vault, clock),
+        form(runner, vault, clock, form_proof(config)),
+        openid(http, clock, openid_client(config), secrets.slack_client_secret, api_observer("slack")),
+        sign_in(
+            openid_client(config),
+            [this](std::string code, std::string nonce) {
+              return openid.exchange(std::move(code), std::move(nonce));
+            },
+            clock),
         intake(form, config.form.own_tls(), [this](const std::string& event) { metrics.form(event); },
-               {.behind_proxy = config.form.behind_proxy}),
+               {.behind_proxy = config.form.behind_proxy, .sign_in = config.form.sign_in ? &sign_in : nullptr}),
         form_server(io.get_executor(), form_options(config.form), intake.handler()),
         status_server(io.get_executor(), metrics_options(config.metrics),
                       status_pages(metrics, [this] { return readiness(); })),
@@ -247,6 +269,8 @@ struct App::Parts {
   commands::Desk desk;
   Router router;
   commands::RotationForm form;
+  slack::OpenId openid;  // used only with form.sign_in
+  SignIn sign_in;
   Intake intake;
   net::HttpServer form_server, status_server;
   slack::SocketMode socket;

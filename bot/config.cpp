@@ -125,6 +125,10 @@ void read_slack(Section section, Config& config) {
                    "is empty and superadmin_group is not set: nobody could start a rotation; "
                    "set at least one; for example: superadmins = [\"U0123ABCD\"]");
   }
+  slack.client_id = section.optional(
+      "client_id",
+      shaped("a Slack app's client id (Basic Information)", "\"1234567890.1234567890\"", "[0-9]+\\.[0-9]+"),
+      "");
   slack.api = without_slash_at_end(section.optional(
       "api", web_address(config.allow_plain_loopback, "\"https://slack.com/api\""), slack.api));
   section.finish();
@@ -169,6 +173,12 @@ void read_form(Section section, Config& config) {
   form.private_key_file =
       section.optional("private_key_file", words("a PEM file", "\"/etc/keyturn/tls/privkey.pem\""), "");
   form.behind_proxy = section.flag("behind_proxy", false);
+  form.sign_in = section.flag("sign_in", false);
+  if (form.sign_in && config.slack.client_id.empty()) {
+    section.refuse("sign_in",
+                   "needs slack.client_id, and the client secret of that app; for example: client_id = "
+                   "\"1234567890.1234567890\" under [slack]");
+  }
   check_form_transport(section, config);
   section.finish();
 }

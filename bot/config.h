@@ -25,6 +25,7 @@ struct SlackSettings {
   std::string channel;                   // "C...": where the team is told
   std::vector<std::string> superadmins;  // user ids
   std::string superadmin_group;          // user group id "S..."; both may be set, one must be
+  std::string client_id;                 // "1234567890.1234567890": for form.sign_in
 };
 
 struct FormSettings {
@@ -35,6 +36,7 @@ struct FormSettings {
   std::string certificate_file;  // both, or none
   std::string private_key_file;
   bool behind_proxy = false;  // a proxy on this machine ends the TLS and names the client in X-Forwarded-For
+  bool sign_in = false;       // Sign in with Slack, instead of a code from the direct message
 
   bool own_tls() const { return !certificate_file.empty(); }
 };
@@ -79,6 +81,7 @@ struct Secrets {
   storage::SharedSecret slack_bot_token;
   storage::SharedSecret infisical_client_secret;
   storage::SharedSecret heroku_token;
+  storage::SharedSecret slack_client_secret;  // only with form.sign_in
   std::shared_ptr<const storage::SealingKey> sealing_key;
 };
 std::expected<Secrets, ConfigError> read_secrets(const Config& config);

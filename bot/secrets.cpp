@@ -32,6 +32,8 @@ struct Wanted {
 constexpr Wanted kSlackAppToken{"slack-app-token", "KEYTURN_SLACK_APP_TOKEN", "xapp-",
                                 "Slack's app-level token"};
 constexpr Wanted kSlackBotToken{"slack-bot-token", "KEYTURN_SLACK_BOT_TOKEN", "xoxb-", "Slack's bot token"};
+constexpr Wanted kSlackClientSecret{"slack-client-secret", "KEYTURN_SLACK_CLIENT_SECRET", "",
+                                    "the client secret of the Slack app, for form.sign_in"};
 constexpr Wanted kInfisicalClientSecret{"infisical-client-secret", "KEYTURN_INFISICAL_CLIENT_SECRET", "",
                                         "the client secret of the Infisical identity"};
 constexpr Wanted kHerokuToken{"heroku-token", "KEYTURN_HEROKU_TOKEN", "", "Heroku's token"};
@@ -191,6 +193,7 @@ std::expected<Secrets, ConfigError> read_secrets(const Config& config) {
   secrets.slack_bot_token = reader.read(kSlackBotToken);
   secrets.infisical_client_secret = reader.read(kInfisicalClientSecret);
   secrets.heroku_token = reader.read(kHerokuToken);
+  if (config.form.sign_in) secrets.slack_client_secret = reader.read(kSlackClientSecret);
   secrets.sealing_key = reader.read_sealing_key();
   if (!reader.problems().empty()) return std::unexpected(ConfigError{reader.problems()});
   return secrets;

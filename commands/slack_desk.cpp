@@ -95,9 +95,9 @@ asio::awaitable<std::optional<std::string>> SlackDesk::find(std::string channel,
 }
 
 asio::awaitable<rotation::FormSent> SlackDesk::send_form(std::shared_ptr<const rotation::State> state,
-                                                         std::string link) {
+                                                         Invitation invitation) {
   const std::string channel = co_await dm(state->operator_id);
-  std::string ts = co_await post(channel, views::instructions(*state, link), state->id);
+  std::string ts = co_await post(channel, views::instructions(*state, invitation), state->id);
   co_return rotation::FormSent{.channel = channel, .ts = std::move(ts)};
 }
 

@@ -27,7 +27,7 @@ class SlackDesk final : public rotation::People {
   SlackDesk(slack::WebApi& api, std::string team);
   boost::asio::awaitable<rotation::OperatorChecked> check(std::string user) override;
   boost::asio::awaitable<rotation::FormSent> send_form(std::shared_ptr<const rotation::State> state,
-                                                       std::string link) override;
+                                                       Invitation invitation) override;
 
   // The DM channel with that person.
   boost::asio::awaitable<std::string> dm(std::string user);

@@ -8,12 +8,15 @@
 #include "bot/intake/assets.h"
 #include "bot/intake/protocol.h"
 #include "bot/log.h"
+#include "storage/fingerprint.h"
 
 namespace keyturn::bot {
 
 namespace {
 
 constexpr std::size_t kLongestBody = 16UL * 1024;
+
+constexpr const char* kScript = "text/javascript; charset=utf-8";
 
 struct Page {
   std::string_view path;
@@ -23,11 +26,24 @@ struct Page {
 
 constexpr std::array kPages = {
     Page{"/form", "text/html; charset=utf-8", assets::page_html},
-    Page{"/form/form.js", "text/javascript; charset=utf-8", assets::form_js},
+    Page{"/form/form.js", kScript, assets::form_js},
+    Page{"/form/clipboard.js", kScript, assets::clipboard_js},
+    Page{"/form/closed.js", kScript, assets::closed_js},
+    Page{"/form/expiration.js", kScript, assets::expiration_js},
+    Page{"/form/hpke.js", kScript, assets::hpke_js},
+    Page{"/form/key_field.js", kScript, assets::key_field_js},
+    Page{"/form/link.js", kScript, assets::link_js},
+    Page{"/form/message.js", kScript, assets::message_js},
+    Page{"/form/page.js", kScript, assets::page_js},
+    Page{"/form/paste.js", kScript, assets::paste_js},
+    Page{"/form/progress.js", kScript, assets::progress_js},
+    Page{"/form/server.js", kScript, assets::server_js},
+    Page{"/form/stop.js", kScript, assets::stop_js},
+    Page{"/form/words.js", kScript, assets::words_js},
     Page{"/form/style.css", "text/css; charset=utf-8", assets::style_css},
 };
 
-// Nothing but our own two files, no frames, nowhere to send a form by itself. `require-trusted-types-for`:
+// Nothing but our own files, no frames, nowhere to send a form by itself. `require-trusted-types-for`:
 // the script writes text only, so any sink for markup may as well be closed.
 constexpr const char* kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'; "
@@ -40,6 +56,7 @@ void add_security_headers(net::Headers& headers, bool hsts) {
                                  {"X-Content-Type-Options", "nosniff"},
                                  {"X-Frame-Options", "DENY"},
                                  {"Cross-Origin-Opener-Policy", "same-origin"},
+                                 {"Cross-Origin-Embedder-Policy", "require-corp"},
                                  {"Cross-Origin-Resource-Policy", "same-origin"},
                                  {"X-Robots-Tag", "noindex, nofollow"},
                                  {"Permissions-Policy",
@@ -62,7 +79,10 @@ net::Response not_allowed(const char* allowed) {
   return response;
 }
 
-bool is_post_path(std::string_view path) { return path == "/form/look" || path == "/form/submit"; }
+bool is_post_path(std::string_view path) {
+  return path == "/form/look" || path == "/form/sign-in" || path == "/form/submit" ||
+         path == "/form/progress";
+}
 
 bool same_letters(std::string_view one, std::string_view other) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -109,7 +129,9 @@ Intake::Intake(commands::FormDesk& desk, bool hsts, Observer observer, IntakeOpt
       hsts_(hsts),
       observer_(std::move(observer)),
       options_(options),
-      limit_(options.posts_a_minute, std::chrono::minutes(1)) {}
+      limit_(options.posts_a_minute, std::chrono::minutes(1)),
+      link_limit_(options.posts_a_minute, std::chrono::minutes(1)),
+      progress_limit_(options.progress_a_minute, std::chrono::minutes(1)) {}
 
 net::Handler Intake::handler() {
   return [this](Request request, net::Exchange& exchange) { return serve(std::move(request), exchange); };
@@ -146,12 +168,8 @@ boost::asio::awaitable<net::Response> Intake::answer(Request request) {
 }
 
 boost::asio::awaitable<net::Response> Intake::answer_post(Request request, std::string peer) {
-  if (!limit_.allow(peer, now())) {
-    net::Response response =
-        refuse("limited", 429, "limited", "Too many tries. Wait a minute and try again.");
-    response.headers.emplace_back("Retry-After", "60");
-    co_return response;
-  }
+  RateLimit& limit = request->path == "/form/progress" ? progress_limit_ : limit_;
+  if (!limit.allow(peer, now())) co_return limited();
   if (!from_our_page(*request)) {
     co_return refuse("cross_site", 403, "malformed",
                      "Another site sent this. Open the link from your direct message.");
@@ -165,8 +183,7 @@ boost::asio::awaitable<net::Response> Intake::answer_post(Request request, std::
   }
   std::string reason;
   try {
-    if (request->path == "/form/look") co_return co_await look(std::move(request), std::move(peer));
-    co_return co_await submit(std::move(request), std::move(peer));
+    co_return co_await dispatch(std::move(request), std::move(peer));
   } catch (const std::exception& error) {
     reason = error.what();
   }
@@ -177,11 +194,50 @@ boost::asio::awaitable<net::Response> Intake::answer_post(Request request, std::
       "twice is harmless.");
 }
 
+boost::asio::awaitable<net::Response> Intake::dispatch(Request request, std::string peer) {
+  if (request->path == "/form/look") co_return co_await look(std::move(request), std::move(peer));
+  if (request->path == "/form/sign-in") co_return co_await sign_in(std::move(request));
+  if (request->path == "/form/progress") co_return progress(*request);
+  co_return co_await submit(std::move(request), std::move(peer));
+}
+
+net::Response Intake::limited() const {
+  net::Response response = refuse("limited", 429, "limited", "Too many tries. Wait a minute and try again.");
+  response.headers.emplace_back("Retry-After", "60");
+  return response;
+}
+
+// Whoever tries from many addresses still has one link.
+bool Intake::too_often(const std::string& token) {
+  return !link_limit_.allow(storage::sha256_hex(token), now());
+}
+
+commands::FormVisitor Intake::visitor(const net::ServerRequest& request, std::string peer,
+                                      const std::string& token) const {
+  commands::FormVisitor visitor{.peer = std::move(peer), .signed_in_as = {}};
+  if (options_.sign_in != nullptr) {
+    visitor.signed_in_as =
+        options_.sign_in->user(request.header("Cookie"), storage::sha256_hex(token)).value_or("");
+  }
+  return visitor;
+}
+
+net::Response Intake::wants_sign_in(int status, const commands::SignInNeeded& needed,
+                                    const std::string& link) {
+  observer_("sign_in");
+  const std::string authorize = options_.sign_in != nullptr ? options_.sign_in->begin(link) : "";
+  return json(status, to_json(needed, authorize));
+}
+
 boost::asio::awaitable<net::Response> Intake::look(Request request, std::string peer) {
-  auto token = read_look(request->body);
-  request.reset();
+  auto token = read_token(request->body);
   if (!token) co_return refuse("malformed", 400, "malformed", token.error().sentence);
-  const auto seen = co_await desk_.look(std::move(*token), std::move(peer));
+  if (too_often(*token)) co_return limited();
+  const std::string link = storage::sha256_hex(*token);
+  auto who = visitor(*request, std::move(peer), *token);
+  const auto seen = co_await desk_.look(*std::move(token), std::move(who));
+  if (const auto* needed = std::get_if<commands::SignInNeeded>(&seen))
+    co_return wants_sign_in(200, *needed, link);
   if (const auto* closed = std::get_if<commands::FormClosed>(&seen)) {
     observer_("closed");
     co_return json(200, to_json(*closed));
@@ -190,12 +246,28 @@ boost::asio::awaitable<net::Response> Intake::look(Request request, std::string 
   co_return json(200, to_json(std::get<commands::FormInfo>(seen), now()));
 }
 
+boost::asio::awaitable<net::Response> Intake::sign_in(Request request) {
+  if (options_.sign_in == nullptr) co_return plain(404, "not found\n");
+  auto brought = read_sign_in(request->body);
+  if (!brought) co_return refuse("malformed", 400, "malformed", brought.error().sentence);
+  if (too_often(brought->token)) co_return limited();
+  const auto signed_in = co_await options_.sign_in->finish(storage::sha256_hex(brought->token),
+                                                        std::move(brought->state), std::move(brought->code));
+  if (!signed_in) co_return refuse("refused", 403, "refused", signed_in.error());
+  observer_("signed_in");
+  net::Response response = json(200, to_json("signed_in", ""));
+  response.headers.emplace_back("Set-Cookie", *signed_in);
+  co_return response;
+}
+
 boost::asio::awaitable<net::Response> Intake::submit(Request request, std::string peer) {
   auto form = read_submission(request->body);
-  request.reset();  // with the key in its body: nothing here needs it any more
   if (!form) co_return refuse("malformed", 400, "malformed", form.error().sentence);
-  form->peer = std::move(peer);
-  const auto outcome = co_await desk_.submit(std::move(*form));
+  if (too_often(form->token)) co_return limited();
+  const std::string link = storage::sha256_hex(form->token);
+  form->visitor = visitor(*request, std::move(peer), form->token);
+  request.reset();
+  const auto outcome = co_await desk_.submit(*std::move(form));
   if (const auto* received = std::get_if<commands::FormReceived>(&outcome)) {
     observer_("received");
     co_return json(200, to_json(*received));
@@ -204,8 +276,17 @@ boost::asio::awaitable<net::Response> Intake::submit(Request request, std::strin
     observer_("refused");
     co_return json(422, to_json(*refused));
   }
+  if (const auto* needed = std::get_if<commands::SignInNeeded>(&outcome))
+    co_return wants_sign_in(401, *needed, link);
   observer_("closed");
   co_return json(410, to_json(std::get<commands::FormClosed>(outcome)));
+}
+
+net::Response Intake::progress(const net::ServerRequest& request) {
+  const auto token = read_token(request.body);
+  if (!token) return refuse("malformed", 400, "malformed", token.error().sentence);
+  const auto progress = desk_.progress(*token);
+  return json(200, progress ? to_json(*progress, now()) : to_json(commands::FormClosed::unknown));
 }
 
 }  // namespace keyturn::bot

@@ -2,19 +2,20 @@
 
 #include <nlohmann/json.hpp>
 
-#include "bot/intake/flat_object.h"
 #include "integrations/stripe/key_format.h"
+#include "storage/base64url.h"
+#include "storage/flat_object.h"
 
 namespace keyturn::bot {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
+using storage::FlatObject;
 using storage::to_iso8601;
 
 constexpr std::size_t kLongestToken = 200;
-constexpr std::size_t kLongestPaste = 4096;
-constexpr std::int64_t kLongestGraceSeconds = 7L * 24 * 3600;  // the longest that Stripe's dashboard offers
+constexpr std::size_t kLongestFromSlack = 2048;
 
 std::string dumped(const Json& json) {
   return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
@@ -22,6 +23,12 @@ std::string dumped(const Json& json) {
 
 std::unexpected<Malformed> malformed(std::string sentence) {
   return std::unexpected(Malformed{std::move(sentence)});
+}
+
+std::unexpected<Malformed> not_understood() {
+  return malformed(
+      "The page sent something that Keyturn doesn't understand. Open the link again from your direct "
+      "message.");
 }
 
 std::expected<std::string, Malformed> take_token(FlatObject& object) {
@@ -32,62 +39,80 @@ std::expected<std::string, Malformed> take_token(FlatObject& object) {
   return std::string(token->expose());
 }
 
+std::optional<std::string> take_bytes(FlatObject& object, std::string_view name) {
+  const auto text = object.take_text(name);
+  return text ? storage::from_base64url(text->expose()) : std::nullopt;
+}
+
 std::int64_t seconds(storage::Duration duration) {
   return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
 }
 
-std::unexpected<Malformed> not_understood() {
-  return malformed(
-      "The page sent something that Keyturn doesn't understand. Open the link again from your direct "
-      "message.");
-}
-
 }  // namespace
 
-std::expected<std::string, Malformed> read_look(std::string_view body) {
+std::expected<std::string, Malformed> read_token(std::string_view body) {
   auto object = FlatObject::parse(body);
   if (!object) return not_understood();
   return take_token(*object);
 }
 
-std::expected<commands::FormSubmission, Malformed> read_submission(std::string_view body) {
+std::expected<commands::SealedSubmission, Malformed> read_submission(std::string_view body) {
   auto object = FlatObject::parse(body);
   if (!object) return not_understood();
-  const auto token = take_token(*object);
+  auto token = take_token(*object);
   if (!token) return std::unexpected(token.error());
-  auto key = object->take_text("key");
-  if (!key) return malformed("The key is missing. Paste it and try again.");
-  if (key->size() > kLongestPaste)
-    return malformed("That is too long to be a key. Copy only the key and try again.");
-  const auto grace = object->integer("grace_seconds");
-  if (!grace || *grace < 0 || *grace > kLongestGraceSeconds) {
-    return malformed("Choose the expiration that you chose in the dashboard: from now to 7 days.");
+  auto encapsulated = take_bytes(*object, "enc");
+  auto ciphertext = take_bytes(*object, "ciphertext");
+  if (!encapsulated || !ciphertext) return not_understood();
+  return commands::SealedSubmission{
+      .token = *std::move(token),
+      .message = {.encapsulated_key = *std::move(encapsulated), .ciphertext = *std::move(ciphertext)},
+      .visitor = {}};
+}
+
+std::expected<SignInReturn, Malformed> read_sign_in(std::string_view body) {
+  auto object = FlatObject::parse(body);
+  if (!object) return not_understood();
+  auto token = take_token(*object);
+  if (!token) return std::unexpected(token.error());
+  const auto code = object->take_text("code");
+  const auto state = object->take_text("state");
+  if (!code || !state || code->size() > kLongestFromSlack || state->size() > kLongestFromSlack) {
+    return not_understood();
   }
-  const auto rotated_text = object->take_text("rotated_at");
-  const auto rotated_at = rotated_text ? storage::from_iso8601(rotated_text->expose()) : std::nullopt;
-  if (!rotated_at) return malformed("Say when you clicked \"Rotate API key\".");
-  return commands::FormSubmission{.token = *token,
-                                  .pasted = storage::share(std::move(*key)),
-                                  .grace_chosen = std::chrono::seconds(*grace),
-                                  .rotated_at = *rotated_at};
+  return SignInReturn{
+      .token = *std::move(token), .code = std::string(code->expose()), .state = std::string(state->expose())};
 }
 
 std::string to_json(const commands::FormInfo& info, storage::TimePoint now) {
+  Json before = Json::array();
+  for (const auto& opening : info.opened_before) {
+    before.push_back({{"at", to_iso8601(opening.at)}, {"peer", opening.peer}});
+  }
   return dumped({{"state", "open"},
                  {"target", info.target},
+                 {"rotation", info.rotation},
                  {"secret_name", info.secret_name},
                  {"dashboard_key_name", info.dashboard_key_name},
                  {"operator", info.operator_name},
+                 {"operator_id", info.operator_id},
                  {"mode", info.mode == integrations::Mode::live ? "live" : "test"},
                  {"compromise", info.compromise},
                  {"recommended_grace_seconds", seconds(info.recommended_grace)},
                  {"expires_at", to_iso8601(info.expires_at)},
                  {"now", to_iso8601(now)},
                  {"attempts_left", info.attempts_left},
+                 {"public_key", info.public_key},
+                 {"asks", info.asks_code ? "code" : "nothing"},
+                 {"opened_before", std::move(before)},
                  {"rules", Json::parse(stripe::pasted_rules_json(info.mode))}});
 }
 
-std::string to_json(commands::FormClosed closed) { return dumped({{"state", name_of(closed)}}); }
+std::string to_json(commands::FormClosed closed) {
+  Json json = {{"state", name_of(closed)}};
+  if (closed == commands::FormClosed::used) json["follow"] = true;
+  return dumped(json);
+}
 
 std::string to_json(const commands::FormReceived& received) {
   return dumped({{"state", "received"},
@@ -103,22 +128,35 @@ std::string to_json(const commands::FormRefused& refused) {
                  {"alarm", refused.alarm}});
 }
 
-std::string to_json(std::string_view state, std::string_view sentence) {
-  return dumped({{"state", state}, {"sentence", sentence}});
+std::string to_json(const commands::FormProgress& progress, storage::TimePoint now) {
+  Json lines = Json::array();
+  for (const auto& line : progress.lines) lines.push_back({{"mark", line.mark}, {"text", line.text}});
+  Json json = {{"state", "progress"},
+               {"stage", progress.stage},
+               {"headline", progress.headline},
+               {"billing", progress.billing},
+               {"lines", std::move(lines)},
+               {"sentence", progress.sentence},
+               {"needs_person", progress.needs_person},
+               {"done", progress.done},
+               {"outcome", progress.outcome},
+               {"now", to_iso8601(now)},
+               {"next_seconds", seconds(progress.next)}};
+  if (progress.old_key_expires_at) json["old_key_expires_at"] = to_iso8601(*progress.old_key_expires_at);
+  return dumped(json);
 }
 
-std::string_view name_of(commands::FormClosed closed) {
-  switch (closed) {
-    case commands::FormClosed::unknown:
-      return "unknown";
-    case commands::FormClosed::expired:
-      return "expired";
-    case commands::FormClosed::used:
-      return "used";
-    case commands::FormClosed::locked:
-      return "locked";
+std::string to_json(const commands::SignInNeeded& needed, const std::string& authorize) {
+  Json json = {{"state", "sign_in"}, {"operator", needed.operator_name}, {"authorize", authorize}};
+  if (needed.another_person) {
+    json["sentence"] = "You are signed in to Slack as somebody else. Only " + needed.operator_name +
+                       " can hand over this key.";
   }
-  return "unknown";
+  return dumped(json);
+}
+
+std::string to_json(std::string_view state, std::string_view sentence) {
+  return dumped({{"state", state}, {"sentence", sentence}});
 }
 
 }  // namespace keyturn::bot

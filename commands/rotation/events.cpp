@@ -42,12 +42,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ConsumerInspected, app, fingerpr
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeyProbed, purpose, probes, fingerprint)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(BillingChecked, health, status, detail)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OperatorConfirmed, confirmations, reason)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormIssued, token_hash, expires_at)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormIssued, token_hash, expires_at, public_key)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormSent, channel, ts)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormOpened, peer)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormTurnedAway, peer, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PasteRefused, code, attempts_left)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeyReceived, fingerprint, grace_chosen, rotated_at,
-                                                old_key_expires_at, peer)
+                                                old_key_expires_at, peer, sealed_hash)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeyRejected, code, sentence)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeyStored, version, previous_version, already_there,
                                                 request_id)
@@ -109,6 +110,7 @@ constexpr std::array<Type, std::variant_size_v<Event>> kTypes{{
     {"secret.rotate.form.issued", read<FormIssued>},
     {"secret.rotate.form.sent", read<FormSent>},
     {"secret.rotate.form.opened", read<FormOpened>},
+    {"secret.rotate.form.turned_away", read<FormTurnedAway>},
     {"secret.rotate.form.paste_refused", read<PasteRefused>},
     {"secret.rotate.new_key.received", read<KeyReceived>},
     {"secret.rotate.new_key.rejected", read<KeyRejected>},
@@ -153,7 +155,13 @@ std::vector<std::string_view> destroyed_by(const Event& event) {
   if (std::holds_alternative<KeyRejected>(event) || std::holds_alternative<Completed>(event))
     return {kNewKey};
   if (std::holds_alternative<ProvenDead>(event)) return {kOldKey};
-  if (std::holds_alternative<Closed>(event)) return {kOldKey, kNewKey};
+  if (std::holds_alternative<Closed>(event)) return {kOldKey, kNewKey, kFormKey};
+  // A link that takes nothing more needs no key either.
+  const auto* refused = std::get_if<PasteRefused>(&event);
+  const bool locked = refused != nullptr && refused->attempts_left <= 0;
+  if (locked || std::holds_alternative<KeyReceived>(event) || std::holds_alternative<LinkRequested>(event) ||
+      std::holds_alternative<Cancelled>(event))
+    return {kFormKey};
   return {};
 }
 

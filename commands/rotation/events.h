@@ -88,12 +88,18 @@ struct OperatorConfirmed {
 struct FormIssued {
   std::string token_hash;  // the token itself is only in the link
   TimePoint expires_at;
+  std::string public_key;  // what the page seals to (base64url); the private one is a sealed box
 };
 struct FormSent {
   std::string channel, ts;  // the DM that holds the link
 };
 struct FormOpened {
   std::string peer;
+};
+struct FormTurnedAway {  // somebody with the link got nowhere, and it cost nothing
+  std::string peer;
+  std::string
+      why;  // "expired", "used", "locked", "cancelled", "unsealable", "not_signed_in", "another_person"
 };
 struct PasteRefused {
   std::string code;
@@ -105,6 +111,7 @@ struct KeyReceived {
   TimePoint rotated_at;
   TimePoint old_key_expires_at;
   std::string peer;
+  std::string sealed_hash;  // of the message as it came: the same one again is the same handover
 };
 struct KeyRejected {  // by validation; the sealed copy is destroyed
   std::string code;
@@ -185,12 +192,13 @@ struct MessagePosted {
   std::string slot, channel, ts;
 };
 
-using Event = std::variant<Started, ActionStarted, ActionFailed, OperatorChecked, CurrentKeyRead,
-                           ConsumerInspected, KeyProbed, BillingChecked, OperatorConfirmed, FormIssued,
-                           FormSent, FormOpened, PasteRefused, KeyReceived, KeyRejected, LinkRequested,
-                           KeyStored, ConsumerUpdated, ConsumerRunning, WatchProgressed, WatchFinished,
-                           BillingWatched, Completed, Reminded, ProofTaken, StillAlive, ProvenDead, Halted,
-                           RetryRequested, Cancelled, Refused, Closed, MessageIntended, MessagePosted>;
+using Event =
+    std::variant<Started, ActionStarted, ActionFailed, OperatorChecked, CurrentKeyRead, ConsumerInspected,
+                 KeyProbed, BillingChecked, OperatorConfirmed, FormIssued, FormSent, FormOpened,
+                 FormTurnedAway, PasteRefused, KeyReceived, KeyRejected, LinkRequested, KeyStored,
+                 ConsumerUpdated, ConsumerRunning, WatchProgressed, WatchFinished, BillingWatched, Completed,
+                 Reminded, ProofTaken, StillAlive, ProvenDead, Halted, RetryRequested, Cancelled, Refused,
+                 Closed, MessageIntended, MessagePosted>;
 
 // "secret.rotate.completed": the entry's type in the journal, and the `action` of the audit log.
 std::string_view type_of(const Event& event);
@@ -203,6 +211,8 @@ Event read_event(std::string_view type, const nlohmann::json& data);
 // Purposes of the sealed boxes.
 inline constexpr std::string_view kOldKey = "old_key";
 inline constexpr std::string_view kNewKey = "new_key";
+inline constexpr std::string_view kFormKey =
+    "form_key";  // the private key that opens what the form's page sealed
 
 // Which sealed keys die with this event.
 std::vector<std::string_view> destroyed_by(const Event& event);

@@ -5,6 +5,8 @@
 
 #include "integrations/error.h"
 #include "integrations/stripe/key_format.h"
+#include "storage/base64url.h"
+#include "storage/hpke.h"
 #include "storage/ids.h"
 
 namespace keyturn::commands::rotation {
@@ -169,15 +171,20 @@ asio::awaitable<Outcome> RealPerformer::check_billing(StatePointer state) {
       .boxes = {}};
 }
 
-// The hash is on disk before the link exists outside, so that whoever opens it finds it known.
+// The hash and the key are on disk before the link exists outside, so that whoever opens it finds it known.
 asio::awaitable<Outcome> RealPerformer::issue_form(StatePointer state, Recorder record) {
   const storage::Secret token = storage::new_token();
-  std::vector<Event> issued;
-  issued.emplace_back(FormIssued{.token_hash = storage::sha256_hex(token.expose()),
-                                 .expires_at = systems_.clock.now() + state->target.timing.form_life});
+  const std::string token_hash = storage::sha256_hex(token.expose());
+  const auto key = storage::hpke::generate();
+  Outcome issued;
+  issued.events.emplace_back(FormIssued{.token_hash = token_hash,
+                                        .expires_at = systems_.clock.now() + state->target.timing.form_life,
+                                        .public_key = storage::to_base64url(key.public_key)});
+  issued.boxes.push_back(systems_.vault.seal(state->id, kFormKey, key.private_key));
   co_await record(std::move(issued));
-  std::string link = systems_.form_url + "#" + std::string(token.expose());
-  auto sent = co_await systems_.people.send_form(state, std::move(link));
+  Invitation invitation{.link = systems_.form_url + "#" + std::string(token.expose()), .code = {}};
+  if (systems_.form_proof == FormProof::code) invitation.code = systems_.vault.form_code(token_hash);
+  auto sent = co_await systems_.people.send_form(state, std::move(invitation));
   co_return Outcome{.events = {std::move(sent)}, .boxes = {}};
 }
 

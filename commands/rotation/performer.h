@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "commands/form_desk.h"
 #include "commands/rotation/runner.h"
 #include "commands/rotation/vault.h"
 #include "integrations/consumer.h"
@@ -21,7 +22,7 @@ class People {
   virtual boost::asio::awaitable<OperatorChecked> check(std::string user) = 0;
   // Sends the operator the dashboard steps and the one-time link; returns where the message is.
   virtual boost::asio::awaitable<FormSent> send_form(std::shared_ptr<const State> state,
-                                                     std::string link) = 0;
+                                                     Invitation invitation) = 0;
 };
 
 struct Systems {  // must outlive the performer
@@ -33,6 +34,7 @@ struct Systems {  // must outlive the performer
   const Vault& vault;
   const storage::Clock& clock;
   std::string form_url;  // "https://keyturn.example.com/form"
+  FormProof form_proof = FormProof::code;
 };
 
 class RealPerformer final : public Performer {

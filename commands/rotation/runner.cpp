@@ -257,11 +257,10 @@ asio::awaitable<void> Runner::work(std::shared_ptr<Live> live, Action action) {
 }
 
 asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action action) {
-  Recorder record = [this, live](std::vector<Event> events) -> asio::awaitable<void> {
+  Recorder record = [this, live](Outcome progress) -> asio::awaitable<void> {
     const auto held = co_await live->lock.acquire();
     // A cancelled rotation's action must stop here: no link may go out that nothing stands behind.
     if (!live->state->live() || live->state->cancelled_at) throw std::runtime_error("the rotation is over");
-    Outcome progress{.events = std::move(events), .boxes = {}};
     co_await append(live, std::string(kOurselves), std::move(progress), std::nullopt);
     live->nudge();
   };

@@ -30,8 +30,8 @@ struct Outcome {
 };
 
 // Puts events into the journal while an action is still going on (progress, the hash of a link before it is
-// sent).
-using Recorder = std::function<boost::asio::awaitable<void>(std::vector<Event>)>;
+// sent, with the key that belongs to it).
+using Recorder = std::function<boost::asio::awaitable<void>(Outcome)>;
 
 class Performer {
  public:

@@ -21,6 +21,11 @@ bool State::old_key_died_early() const {
   });
 }
 
+std::string State::operator_name() const {
+  const bool named = operator_check && !operator_check->event.name.empty();
+  return named ? operator_check->event.name : operator_id;
+}
+
 bool State::may_set_key_aside() const { return live() && halted && received && !store_begun; }
 
 bool State::form_open(TimePoint now) const {
@@ -91,21 +96,23 @@ struct Apply {
     if (!e.reason.empty()) s.reason = e.reason;
   }
   void operator()(const FormIssued& e) const {
-    s.form = Form{.issued = e, .sent = {}};
+    s.form = Form{.issued = e, .sent = {}, .openings = {}};
     ++s.forms;
   }
   void operator()(const FormSent& e) const {
     if (s.form) s.form->sent = e;
   }
-  void operator()(const FormOpened&) const {
-    if (s.form) s.form->opened = true;
+  void operator()(const FormOpened& e) const {
+    if (s.form && s.form->openings.size() < kOpeningsKept) s.form->openings.push_back({e, at});
   }
+  void operator()(const FormTurnedAway&) const {}
   void operator()(const PasteRefused& e) const {
     if (s.form) ++s.form->refused_pastes;
     if (e.code == "master_key") ++s.master_keys_pasted;
   }
   void operator()(const KeyReceived& e) const {
     s.received = {e, at};
+    if (s.form) s.received_link = s.form->issued.token_hash;
     s.rejected.reset();
     s.probed.erase(ActionKind::probe_new_key);
     s.probed.erase(ActionKind::probe_old_again);

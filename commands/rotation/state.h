@@ -30,11 +30,12 @@ struct PostedMessage {
 struct Form {
   FormIssued issued;
   std::optional<FormSent> sent;
-  bool opened = false;
+  std::vector<Happened<FormOpened>> openings;  // the first few
   int refused_pastes = 0;
 };
 
 inline constexpr int kPasteAttempts = 5;  // wrong pastes that lock a link
+inline constexpr std::size_t kOpeningsKept = 20;
 
 struct State {
   std::string id;
@@ -53,6 +54,7 @@ struct State {
   std::optional<Form> form;
   int forms = 0;
   std::optional<Happened<KeyReceived>> received;
+  std::string received_link;                      // the token's hash of the link that a key last came through
   std::optional<Happened<KeyRejected>> rejected;  // the last one, until another key is received
   std::set<std::string> rejected_fingerprints;
   int master_keys_pasted = 0;
@@ -93,6 +95,8 @@ struct State {
   // Whether a link could be used at `now`.
   bool form_open(TimePoint now) const;
   bool live() const { return !closed; }
+  // For people to read: the name where Slack told it, else the user id.
+  std::string operator_name() const;
 };
 
 void apply(State& state, const Event& event, TimePoint at);

@@ -1,6 +1,11 @@
 #include "commands/rotation/vault.h"
 
+#include <spdlog/fmt/fmt.h>
+
+#include <cstdint>
 #include <stdexcept>
+
+#include "storage/hkdf.h"
 
 namespace keyturn::commands::rotation {
 
@@ -13,7 +18,10 @@ std::string bound_to(const std::string& rotation, std::string_view purpose) {
 }  // namespace
 
 Vault::Vault(std::shared_ptr<const storage::SealingKey> key, storage::Journal& journal)
-    : key_(std::move(key)), journal_(journal), fingerprinter_(*key_) {}
+    : key_(std::move(key)),
+      journal_(journal),
+      fingerprinter_(*key_),
+      code_key_(key_->derive("keyturn/form-code/v1")) {}
 
 storage::NewBox Vault::seal(const std::string& rotation, std::string_view purpose,
                             const storage::Secret& secret) const {
@@ -28,6 +36,14 @@ asio::awaitable<storage::SharedSecret> Vault::open(std::string rotation, std::st
   auto secret = storage::unseal(*key_, *box, associated);
   if (!secret) throw std::runtime_error("the sealed " + purpose + " of " + rotation + " does not open");
   co_return storage::share(std::move(*secret));
+}
+
+std::string Vault::form_code(std::string_view token_hash) const {
+  const storage::Secret bytes =
+      storage::hkdf_sha256(code_key_, /*salt=*/{}, token_hash, sizeof(std::uint64_t));
+  std::uint64_t number = 0;
+  for (const char byte : bytes.expose()) number = number << 8U | static_cast<unsigned char>(byte);
+  return fmt::format("{:06}", number % 1'000'000);
 }
 
 }  // namespace keyturn::commands::rotation

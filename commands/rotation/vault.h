@@ -25,10 +25,15 @@ class Vault {
 
   std::string fingerprint(const storage::Secret& secret) const { return fingerprinter_.of(secret); }
 
+  // The six digits that belong to a link, by its token's hash. Derived and never stored, so that neither the
+  // journal nor a copy of it holds a code.
+  std::string form_code(std::string_view token_hash) const;
+
  private:
   std::shared_ptr<const storage::SealingKey> key_;
   storage::Journal& journal_;
   storage::Fingerprinter fingerprinter_;
+  storage::Secret code_key_;
 };
 
 }  // namespace keyturn::commands::rotation

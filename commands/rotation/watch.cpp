@@ -49,8 +49,8 @@ asio::awaitable<Outcome> RealPerformer::watch_consumer(StatePointer state, std::
     watch.looked(now);
     if (watch.totals().watched - recorded >= target.watch / kProgressSteps) {
       recorded = watch.totals().watched;
-      std::vector<Event> progress;
-      progress.emplace_back(watch.totals());
+      Outcome progress;
+      progress.events.emplace_back(watch.totals());
       co_await record(std::move(progress));
     }
   }

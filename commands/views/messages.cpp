@@ -23,6 +23,8 @@ std::string title(const State& s) {
   return fmt::format("Rotation of {}{}", s.target.name(), s.compromise ? " (suspected leak)" : "");
 }
 
+}  // namespace
+
 std::string headline(const State& s, TimePoint now) {
   switch (stage_of(s, now)) {
     case Stage::checking:
@@ -54,7 +56,7 @@ std::string headline(const State& s, TimePoint now) {
   return {};
 }
 
-// What it means for billing right now: the sentence that every bad message carries.
+// The sentence that every bad message carries.
 std::string billing_now(const State& s) {
   if (!s.received && s.forms == 0) return "Nothing has changed: billing runs on the key it had.";
   if (!s.proofs.empty() && worth(s.proofs.back().event, s.old_key_died_early()) == ProofWorth::broken) {
@@ -75,6 +77,8 @@ std::string billing_now(const State& s) {
   }
   return "Billing runs on the old key. If \"Rotate API key\" was clicked already, that key is expiring now.";
 }
+
+namespace {
 
 // Lines into as many sections as Slack's limit wants.
 void add_sections(json& blocks, const std::vector<Line>& lines) {
@@ -358,14 +362,18 @@ std::optional<TimePoint> next_change(const State& s, TimePoint now) {
   return std::nullopt;
 }
 
-Message instructions(const State& s, const std::string& link) {
+Message instructions(const State& s, const Invitation& invitation) {
   json blocks = json::array({header("Rotate the key in the Stripe dashboard"), section(steps(s))});
   if (s.rejected)
     blocks.push_back(section("*The last key was not accepted*: " + escape(s.rejected->event.sentence)));
   blocks.push_back(section(
       fmt::format("Then paste the new key here, and nowhere else: <{}|open the one-time form>\nThe link "
                   "works once, for {}, and only for this rotation.",
-                  link, in_words(s.target.timing.form_life))));
+                  invitation.link, in_words(s.target.timing.form_life))));
+  if (!invitation.code.empty()) {
+    blocks.push_back(section(fmt::format("The form asks for this code: *{} {}*", invitation.code.substr(0, 3),
+                                         invitation.code.substr(3))));
+  }
   return once("dm_instructions_" + std::to_string(s.forms), Place::operator_dm,
               "Dashboard steps and the one-time form for " + s.target.name(), std::move(blocks));
 }

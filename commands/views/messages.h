@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "commands/form_desk.h"
 #include "commands/rotation/state.h"
 
 namespace keyturn::commands::views {
@@ -27,10 +28,15 @@ std::vector<Message> messages_for(const rotation::State& state, storage::TimePoi
 // When a live message will look different although nothing happened (a progress bar).
 std::optional<storage::TimePoint> next_change(const rotation::State& state, storage::TimePoint now);
 
-// The DM with the dashboard steps and the link. Not among messages_for, because the link exists only once.
-Message instructions(const rotation::State& state, const std::string& link);
+// The DM with the dashboard steps, the link and its code. Not among messages_for, because the link exists
+// only once.
+Message instructions(const rotation::State& state, const Invitation& invitation);
 // The same message once the link in it leads nowhere any more.
 Message instructions_done(const rotation::State& state);
+
+// Where it stands, in a few words, and what that means for billing right now.
+std::string headline(const rotation::State& state, storage::TimePoint now);
+std::string billing_now(const rotation::State& state);
 
 // The words of the boxes that the operator ticks.
 std::vector<std::string> confirmations(const rotation::State& state);

@@ -97,7 +97,7 @@ Line received(const State& s, TimePoint now) {
   if (!s.form_open(now)) return {Mark::problem, "The link has expired. Ask for a new one below."};
   return {Mark::waiting,
           fmt::format("{} rotates the key in the dashboard and pastes the new one into the form{}",
-                      mention(s.operator_id), s.form->opened ? " (form opened)" : "")};
+                      mention(s.operator_id), s.form->openings.empty() ? "" : " (form opened)")};
 }
 
 Line validated(const State& s) {

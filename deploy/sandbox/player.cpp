@@ -15,6 +15,8 @@
 #include "deploy/sandbox/world.h"
 #include "integrations/net/http_client.h"
 #include "integrations/net/within.h"
+#include "storage/base64url.h"
+#include "storage/hpke.h"
 
 namespace keyturn::sandbox {
 namespace {
@@ -73,6 +75,28 @@ class Player {
   std::set<std::string> told_;    // lines; what stands in the channel and in the DM is told once
   std::set<std::string> before_;  // messages that were there before this play, of earlier rotations
 };
+
+// The six digits that stand in the message below the link.
+std::string code_in(const json& message) {
+  for (const std::string& line : lines_of(message)) {
+    const auto at = line.find("this code: ");
+    if (at != std::string::npos) return line.substr(at + std::string_view("this code: ").size());
+  }
+  throw Stuck("the direct message shows no code");
+}
+
+// What the form's page does in a browser (bot/intake/message.js).
+json sealed(const json& form, const std::string& token, const json& filled) {
+  const auto public_key = storage::from_base64url(form.at("public_key").get<std::string>());
+  if (!public_key) throw Stuck("the form shows no key to seal to");
+  const std::string binding = form.at("rotation").get<std::string>() + "\n" +
+                              form.at("operator_id").get<std::string>() + "\n" + token;
+  const auto message = storage::hpke::seal(*public_key, filled.dump(),
+                                           {.info = "keyturn form v1", .associated_data = binding});
+  return {{"token", token},
+          {"enc", storage::to_base64url(message.encapsulated_key)},
+          {"ciphertext", storage::to_base64url(message.ciphertext)}};
+}
 
 void Player::tell(const std::string& who, const std::string& what) const {
   const auto since = (clock_.now() - started_).count();
@@ -198,12 +222,12 @@ boost::asio::awaitable<void> Player::rotate_and_paste() {
   new_key_ = rotated.at("key");
   co_await control("/stripe/note",
                    {{"id", rotated.at("id")}, {"note", fmt::format("Infisical: prod/{}", kVariable)}});
-  tell("ada", "pastes the new key into the form");
-  const json answer = co_await ask("POST", origin + "/form/submit",
-                                   {{"token", token},
-                                    {"key", new_key_},
-                                    {"grace_seconds", grace},
-                                    {"rotated_at", storage::to_iso8601(rotated_at)}});
+  tell("ada", "types the code and pastes the new key into the form, whose page seals it");
+  const json filled = {{"key", new_key_},
+                       {"code", code_in(message)},
+                       {"grace_seconds", grace},
+                       {"rotated_at", storage::to_iso8601(rotated_at)}};
+  const json answer = co_await ask("POST", origin + "/form/submit", sealed(form, token, filled));
   const std::string outcome = answer.value("state", "not understood");
   if (outcome != "received") throw Stuck("the form said " + outcome + ": " + answer.value("sentence", ""));
   tell("form", "received; fingerprint " + answer.value("fingerprint", "?"));

@@ -44,14 +44,14 @@ class ScriptedPerformer final : public Performer {
     std::vector<Event> events;
     if (action.kind == ActionKind::issue_form) {
       events.emplace_back(FormIssued{"hash-1", clock_.now() + state->target.timing.form_life});
-      co_await record(std::move(events));
+      co_await record({.events = std::move(events), .boxes = {}});
       events = {FormSent{"D1", "1.1"}};
     } else if (action.kind == ActionKind::watch_consumer) {
       WatchProgressed half;
       half.app = action.subject;
       half.watched = 2min;
       events.emplace_back(half);
-      co_await record(std::move(events));
+      co_await record({.events = std::move(events), .boxes = {}});
       events = {quiet_watch(action.subject)};
     } else {
       events = {outcome(action, *state)};

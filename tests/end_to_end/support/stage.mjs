@@ -4,7 +4,11 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { webcrypto } from 'node:crypto';
+import { sealSubmission } from '../../../bot/intake/message.js';
 import { Process, run, until } from './process.mjs';
+
+globalThis.crypto ??= webcrypto; // Node 18
 
 const build = process.env.KEYTURN_BUILD ?? 'build/dev';
 const bot = join(build, 'keyturn');
@@ -132,12 +136,13 @@ export class Stage {
     if (reason) state.reason = { reason };
     await this.click(message, 'rotation_ready', state);
   }
-  // The newest link in the DM: {address, token}.
+  // The newest link in the DM: {address, token, code}.
   async link(after = '') {
     return until('the link in the DM', async () => {
       for (const { ts, all } of (await this.messages(adasMessages)).reverse()) {
         const found = /<(http[^|>#]*\/form)#([^|>]+)\|/.exec(all);
-        if (found && ts > after) return { address: found[1], token: found[2], ts };
+        const code = /this code: \*(\d{3} \d{3})\*/.exec(all)?.[1] ?? '';
+        if (found && ts > after) return { address: found[1], token: found[2], code, ts };
       }
       return null;
     });
@@ -153,8 +158,17 @@ export class Stage {
   look(link) {
     return this.post(link, 'look', {});
   }
-  submit(link, key, graceSeconds = 7) {
-    return this.post(link, 'submit', { key, grace_seconds: graceSeconds, rotated_at: new Date().toISOString() });
+  // What the page's own script would send, for a link that was looked at once.
+  async seal(link, key, graceSeconds = 7, code = link.code) {
+    link.seen ??= await this.look(link);
+    const open = link.seen.state === 'open' ? link.seen : await anybody();
+    return sealSubmission(open, link.token, { key, graceSeconds, rotatedAt: new Date(), code });
+  }
+  async submit(link, key, graceSeconds = 7, code = link.code) {
+    return this.post(link, 'submit', await this.seal(link, key, graceSeconds, code));
+  }
+  progress(link) {
+    return this.post(link, 'progress', {});
   }
   closed(milliseconds = 40000) {
     return until('the rotation to be closed', () => this.entry('secret.rotate.closed'), milliseconds);
@@ -176,6 +190,13 @@ export class Stage {
     }
     return found;
   }
+}
+
+// A closed link shows no key to seal to; whoever posts all the same has some other one.
+async function anybody() {
+  const { publicKey } = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, ['deriveBits']);
+  const point = Buffer.from(await crypto.subtle.exportKey('raw', publicKey));
+  return { public_key: point.toString('base64url'), rotation: 'rot_0', operator_id: 'U0' };
 }
 
 function wordsOf(message) {

@@ -38,6 +38,8 @@ constexpr std::string_view kName<FormSent> = "secret.rotate.form.sent";
 template <>
 constexpr std::string_view kName<FormOpened> = "secret.rotate.form.opened";
 template <>
+constexpr std::string_view kName<FormTurnedAway> = "secret.rotate.form.turned_away";
+template <>
 constexpr std::string_view kName<PasteRefused> = "secret.rotate.form.paste_refused";
 template <>
 constexpr std::string_view kName<KeyReceived> = "secret.rotate.new_key.received";
@@ -178,7 +180,13 @@ TEST_CASE("only the right events destroy a sealed key") {
   CHECK(destroyed_by(KeyRejected{}) == Purposes{kNewKey});
   CHECK(destroyed_by(Completed{}) == Purposes{kNewKey});
   CHECK(destroyed_by(ProvenDead{}) == Purposes{kOldKey});
-  CHECK(destroyed_by(Closed{}) == Purposes{kOldKey, kNewKey});
+  CHECK(destroyed_by(Closed{}) == Purposes{kOldKey, kNewKey, kFormKey});
+  CHECK(destroyed_by(KeyReceived{}) == Purposes{kFormKey});
+  CHECK(destroyed_by(LinkRequested{}) == Purposes{kFormKey});
+  CHECK(destroyed_by(Cancelled{}) == Purposes{kFormKey});
+  CHECK(destroyed_by(PasteRefused{"not_a_key", 0}) == Purposes{kFormKey});
+  CHECK(destroyed_by(PasteRefused{"not_a_key", 1}).empty());
+  CHECK(destroyed_by(FormTurnedAway{}).empty());
   CHECK(destroyed_by(Halted{}).empty());
   CHECK(destroyed_by(KeyStored{}).empty());
   CHECK(destroyed_by(StillAlive{}).empty());

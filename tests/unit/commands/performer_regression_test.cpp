@@ -95,7 +95,7 @@ struct NoHealth final : integrations::HealthCheck {
 
 struct Nobody final : People {
   asio::awaitable<OperatorChecked> check(std::string) override { co_return OperatorChecked{}; }
-  asio::awaitable<FormSent> send_form(std::shared_ptr<const State>, std::string) override {
+  asio::awaitable<FormSent> send_form(std::shared_ptr<const State>, commands::Invitation) override {
     co_return FormSent{};
   }
 };
@@ -135,7 +135,7 @@ class Stage {
     failure.clear();
     std::optional<Outcome> outcome;
     const auto state = std::make_shared<const State>(story.state);
-    const Recorder record = [](std::vector<Event>) -> asio::awaitable<void> { co_return; };
+    const Recorder record = [](Outcome) -> asio::awaitable<void> { co_return; };
     asio::co_spawn(io, performer->perform({kind, "canary"}, state, record),
                    [&](std::exception_ptr thrown, Outcome done) {
                      if (!thrown) outcome = std::move(done);

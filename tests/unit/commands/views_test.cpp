@@ -4,6 +4,7 @@
 
 #include "commands/views/blocks.h"
 #include "commands/views/messages.h"
+#include "commands/views/plain.h"
 #include "tests/unit/commands/slack_rules.h"
 #include "tests/unit/commands/story.h"
 
@@ -95,8 +96,9 @@ void check_messages(const State& state, TimePoint now) {
     CHECK(SlackRules::broken_by(message) == std::vector<std::string>{});
     CHECK(slots.insert(message.slot).second);
   }
-  for (const auto& message : {views::instructions(state, "https://keyturn.example.com/form#token"),
-                              views::instructions_done(state)}) {
+  for (const auto& message :
+       {views::instructions(state, {.link = "https://keyturn.example.com/form#token", .code = "483920"}),
+        views::instructions_done(state)}) {
     INFO(message.slot);
     CHECK(SlackRules::broken_by(message) == std::vector<std::string>{});
   }
@@ -163,10 +165,23 @@ TEST_CASE("no message but the instructions holds the link, and none of the other
   story.linked();
   const std::string text = all_messages(story.state, story.now);
   CHECK(text.find("hash-1") == std::string::npos);
-  const auto open = views::instructions(story.state, "https://keyturn.example.com/form#secret-token");
+  const auto open = views::instructions(
+      story.state, {.link = "https://keyturn.example.com/form#secret-token", .code = "483920"});
   CHECK(open.blocks.dump().find("secret-token") != std::string::npos);
   CHECK(open.text.find("secret-token") == std::string::npos);
-  CHECK(views::instructions_done(story.state).blocks.dump().find("form#") == std::string::npos);
+  CHECK(open.blocks.dump().find("483 920") != std::string::npos);
+  CHECK(open.text.find("483") == std::string::npos);  // notifications show it on locked screens
+  const std::string done = views::instructions_done(story.state).blocks.dump();
+  CHECK(done.find("form#") == std::string::npos);
+  CHECK(done.find("asks for this code") == std::string::npos);
+}
+
+TEST_CASE("what Slack shows can be read as plain text") {
+  CHECK(views::plain("*Stopped*: `raxx` &lt;a&gt; &amp;amp;", "U1", "Ada") == "Stopped: raxx <a> &amp;");
+  CHECK(views::plain("<@U1> and <@U2>", "U1", "Ada") == "Ada and U2");
+  CHECK(views::plain("see <https://x.example|the page> by <!date^1^{date}|2026-11-23 UTC>", "U1", "Ada") ==
+        "see the page by 2026-11-23 UTC");
+  CHECK(views::plain("a < b", "U1", "Ada") == "a < b");
 }
 
 TEST_CASE("each stage has the messages that people need then") {

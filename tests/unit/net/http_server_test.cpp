@@ -121,7 +121,8 @@ TEST_CASE("what is no proper request is refused without the handler, and the con
   CHECK(status_of(post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n") == "HTTP/1.1 400 ");
   CHECK(status_of(post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc") == "HTTP/1.1 400 ");
   CHECK(status_of(post + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n") == "HTTP/1.1 400 ");
-  CHECK(status_of("GET / HTTP/1.1\r\nX: " + std::string(2000, 'x') + "\r\n\r\n") == "HTTP/1.1 431 ");
+  CHECK(status_of("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(2000, 'x') + "\r\n\r\n") ==
+        "HTTP/1.1 431 ");
   CHECK(status_of("GET /" + std::string(100'000, 'x')) == "HTTP/1.1 431 ");
   CHECK(status_of(post + "Content-Length: 101\r\n\r\n" + std::string(101, 'x')) == "HTTP/1.1 413 ");
   CHECK(status_of(post + "Content-Length: 10000000\r\n\r\n" + std::string(100'000, 'x')) == "HTTP/1.1 413 ");
@@ -130,12 +131,155 @@ TEST_CASE("what is no proper request is refused without the handler, and the con
   CHECK_FALSE(called);
 }
 
+TEST_CASE(
+    "what another reader of the same bytes could take for two requests is refused, and never reaches the "
+    "handler") {
+  Loop loop;
+  int called = 0;
+  TestServer server(loop,
+                    [&](std::shared_ptr<const ServerRequest>, Exchange& exchange) -> asio::awaitable<void> {
+                      ++called;
+                      co_await exchange.respond(Response(200, {}, ""));
+                    });
+  const std::string start = "POST / HTTP/1.1\r\n";
+  const std::string host = "Host: h\r\n";
+  const std::string hidden = "GET /hidden HTTP/1.1\r\nHost: h\r\n\r\n";
+  const std::string chunked_hidden = "0\r\n\r\n" + hidden;
+  for (const auto& bytes : std::vector<std::string>{
+           // Two lengths, in every disguise.
+           start + host + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n" + chunked_hidden,
+           start + host + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked_hidden,
+           start + host + "Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd" + hidden,
+           start + host + "Content-Length: 4, 4\r\n\r\nabcd" + hidden,
+           start + host + "Content-Length: 4\r\ncontent-length: 0\r\n\r\n" + hidden,
+           start + host + "Content-Length: +4\r\n\r\nabcd" + hidden,
+           start + host + "Content-Length: 0x4\r\n\r\nabcd" + hidden,
+           start + host + "Content-Length: 4 4\r\n\r\nabcd" + hidden,
+           start + host + "Content-Length:\r\n\r\n" + hidden,
+           start + host + "Content-Length: 18446744073709551620\r\n\r\nabcd" + hidden,
+           // Codings that we don't know, or that aren't the last, or of a client that can't know them.
+           start + host + "Transfer-Encoding: xchunked\r\nContent-Length: 4\r\n\r\n" + chunked_hidden,
+           start + host + "Transfer-Encoding: xchunked\r\n\r\n" + chunked_hidden,
+           start + host + "Transfer-Encoding: identity\r\n\r\n" + hidden,
+           start + host + "Transfer-Encoding: chunked, gzip\r\n\r\n" + chunked_hidden,
+           start + host + "Transfer-Encoding: gzip, chunked\r\n\r\n" + chunked_hidden,
+           start + host + "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked_hidden,
+           start + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked_hidden,
+           start + host + "Transfer-Encoding:\r\n chunked\r\nContent-Length: 4\r\n\r\n" + chunked_hidden,
+           start + host +
+               "Transfer-Encoding:\x0b"
+               "chunked\r\n\r\n" +
+               chunked_hidden,
+           start + host + "Transfer-Encoding : chunked\r\n\r\n" + chunked_hidden,
+           "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked_hidden,
+           // Chunks of no clear size, and a length in the trailer.
+           start + host + "Transfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n" + hidden,
+           start + host + "Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n" + hidden,
+           start + host + "Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n\r\n" + hidden,
+           start + host + "Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n" + hidden,
+           start + host + "Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 4\r\n\r\n" + hidden,
+           // Lines that end otherwise, and what may not stand in a line.
+           "POST / HTTP/1.1\nHost: h\nContent-Length: 4\n\nabcd" + hidden,
+           start + "Host: h\nX: y\r\n\r\n" + hidden,
+           start + "Host: h\rX: y\r\n\r\n" + hidden,
+           start + host + "X: a\nContent-Length: 4\r\n\r\nabcd" + hidden,
+           start + host + std::string("X: a\0b\r\n\r\n", 10) + hidden,
+           start + host + "X y\r\n\r\n" + hidden,
+           start + host + ": no name\r\n\r\n" + hidden,
+           start + host + " X: y\r\n\r\n" + hidden,
+       }) {
+    CAPTURE(bytes);
+    called = 0;
+    const auto answer = answer_to(server, loop, bytes, /*half_close=*/true);
+    CHECK(answer.starts_with("HTTP/1.1 400 "));
+    CHECK(count_of(answer, "HTTP/1.1 ") == 1);
+    CHECK(called == 0);
+  }
+}
+
+TEST_CASE("a folded header is one header, and hides none") {
+  Loop loop;
+  std::vector<Headers> seen;
+  TestServer server(
+      loop, [&](std::shared_ptr<const ServerRequest> request, Exchange& exchange) -> asio::awaitable<void> {
+        seen.push_back(request->headers);
+        co_await exchange.respond(Response(200, {}, ""));
+      });
+  answer_to(server, loop,
+            "GET / HTTP/1.1\r\nHost: h\r\nX: one\r\n  Content-Length: 4\r\nConnection: close\r\n\r\n");
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0] == Headers{{"Host", "h"}, {"X", "one Content-Length: 4"}, {"Connection", "close"}});
+}
+
+TEST_CASE("a request names its host once, or is refused") {
+  Loop loop;
+  TestServer server(loop, describe);
+  const auto status_of = [&](const std::string& bytes) {
+    return answer_to(server, loop, bytes + "Connection: close\r\n\r\n").substr(0, 13);
+  };
+  CHECK(status_of("GET / HTTP/1.1\r\nHost: h\r\n") == "HTTP/1.1 200 ");
+  CHECK(status_of("GET / HTTP/1.1\r\nHost:\r\n") == "HTTP/1.1 200 ");  // RFC 9112, 3.2: a target without one
+  CHECK(status_of("GET / HTTP/1.1\r\n") == "HTTP/1.1 400 ");
+  CHECK(status_of("GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n") == "HTTP/1.1 400 ");
+  CHECK(status_of("GET / HTTP/1.1\r\nHost: h\r\nhost: other\r\n") == "HTTP/1.1 400 ");
+  CHECK(status_of("GET / HTTP/1.0\r\n") == "HTTP/1.1 200 ");
+  CHECK(status_of("GET / HTTP/1.0\r\nHost: h\r\nHost: other\r\n") == "HTTP/1.1 400 ");
+}
+
+TEST_CASE("targets are a path, an URL, or the star of OPTIONS; anything else is refused") {
+  Loop loop;
+  TestServer server(loop, describe);
+  const auto ask = [&](const std::string& line) {
+    return answer_to(server, loop, line + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  };
+  CHECK(contains(ask("GET http://h"), "GET /\n"));
+  CHECK(contains(ask("GET http://h?a=b"), "GET /\nquery a=b\n"));
+  CHECK(contains(ask("GET HTTPS://h:443/x"), "GET /x\n"));
+  CHECK(contains(ask("GET //h/x"), "GET //h/x\n"));  // a path; nothing here redirects to it
+  CHECK(contains(ask("OPTIONS *"), "OPTIONS *\n"));
+  for (const auto* line :
+       {"GET *", "GET x", "GET h/x", "GET http:/x", "GET http://", "GET http://a:b@h/", "GET ftp://h/",
+        "CONNECT h:443", "GET ?a=b", "GET  /", "GET / x", "GET", "GET /\x01", " GET /"}) {
+    CAPTURE(line);
+    CHECK(ask(line).starts_with("HTTP/1.1 400 "));
+  }
+}
+
+TEST_CASE("the limits hold to the byte") {
+  Loop loop;
+  TestServer server(loop, describe, {.header_limit = 300, .body_limit = 100});
+  const auto with_header = [&](std::size_t size) {
+    const std::string start = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX: ";
+    return answer_to(server, loop, start + std::string(size - start.size() - 4, 'x') + "\r\n\r\n")
+        .substr(0, 13);
+  };
+  CHECK(with_header(300) == "HTTP/1.1 200 ");
+  CHECK(with_header(301) == "HTTP/1.1 431 ");
+  const auto with_body = [&](std::size_t size) {
+    return answer_to(server, loop,
+                     "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: " +
+                         std::to_string(size) + "\r\n\r\n" + std::string(size, 'x'))
+        .substr(0, 13);
+  };
+  CHECK(with_body(100) == "HTTP/1.1 200 ");
+  CHECK(with_body(101) == "HTTP/1.1 413 ");
+}
+
+TEST_CASE("chunks whose extensions or trailers never end are refused, not kept") {
+  Loop loop;
+  TestServer server(loop, describe);
+  const std::string start = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string endless(400'000, 'x');
+  CHECK(answer_to(server, loop, start + "1;a=" + endless).starts_with("HTTP/1.1 431 "));
+  CHECK(answer_to(server, loop, start + "0\r\nX: " + endless).starts_with("HTTP/1.1 431 "));
+}
+
 TEST_CASE("slow clients are answered 408, silent ones are just closed") {
   Loop loop;
   TestServer server(loop, describe, {.header_time = 40ms, .body_time = 40ms, .idle_time = 40ms});
   CHECK(answer_to(server, loop, "GET / HT").starts_with("HTTP/1.1 408 "));
-  CHECK(
-      answer_to(server, loop, "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab").starts_with("HTTP/1.1 408 "));
+  CHECK(answer_to(server, loop, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab")
+            .starts_with("HTTP/1.1 408 "));
   CHECK(answer_to(server, loop, "").empty());
   const auto idle = answer_to(server, loop, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
   CHECK(idle.starts_with("HTTP/1.1 200 "));
@@ -177,7 +321,7 @@ TEST_CASE("a client that doesn't take its answer is given up") {
                     {.write_time = 40ms});
   loop.run([](std::uint16_t port, Signal& given_up) -> asio::awaitable<void> {
     auto wire = co_await connect_wire(port);
-    co_await wire.say("GET / HTTP/1.1\r\n\r\n");
+    co_await wire.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     CHECK(co_await within(5s, given_up.wait()));
   }(server.server.port(), gone));
 }
@@ -192,12 +336,12 @@ TEST_CASE("connections above the cap are refused with 503, and there is room aga
       auto two = co_await connect_wire(port);
       while (to.server.connections() < 2) co_await sleep_for(1ms);
       auto three = co_await connect_wire(port);
-      co_await three.say("GET / HTTP/1.1\r\n\r\n");
+      co_await three.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
       CHECK((co_await three.hear_all()).starts_with("HTTP/1.1 503 "));
     }
     while (to.server.connections() != 0) co_await sleep_for(1ms);
     auto four = co_await connect_wire(port);
-    co_await four.say("GET / HTTP/1.1\r\n\r\n");
+    co_await four.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     CHECK((co_await four.hear_until("\r\n")).starts_with("HTTP/1.1 200 "));
   }(server));
 }
@@ -213,9 +357,10 @@ TEST_CASE("a handler that fails, says nothing or answers nonsense is answered fo
   TestServer server(loop, handler, {.report = [&](const std::string& path, std::exception_ptr) {
                       reports.push_back(path);
                     }});
-  const auto answer = answer_to(server, loop,
-                                "GET /throws HTTP/1.1\r\n\r\nGET /silent HTTP/1.1\r\n\r\n"
-                                "GET /smuggles HTTP/1.1\r\nConnection: close\r\n\r\n");
+  const auto answer =
+      answer_to(server, loop,
+                "GET /throws HTTP/1.1\r\nHost: h\r\n\r\nGET /silent HTTP/1.1\r\nHost: h\r\n\r\n"
+                "GET /smuggles HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   CHECK(count_of(answer, "HTTP/1.1 500 ") == 3);
   CHECK_FALSE(contains(answer, "detail"));
   CHECK_FALSE(contains(answer, "Y: b"));
@@ -234,7 +379,7 @@ TEST_CASE("a handler answers once") {
                         refused = true;
                       }
                     });
-  const auto answer = answer_to(server, loop, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+  const auto answer = answer_to(server, loop, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   CHECK(contains(answer, "first"));
   CHECK_FALSE(contains(answer, "second"));
   CHECK(refused);
@@ -250,11 +395,11 @@ TEST_CASE("a stream is chunked; one that is left unfinished is torn, not ended")
         if (request->path == "/whole") co_await exchange.finish();
         if (request->path == "/thrown") throw std::runtime_error("in the middle");
       });
-  const auto whole = answer_to(server, loop, "GET /whole HTTP/1.1\r\nConnection: close\r\n\r\n");
+  const auto whole = answer_to(server, loop, "GET /whole HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   CHECK(contains(whole, "Transfer-Encoding: chunked\r\n"));
   CHECK(whole.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
-  CHECK_FALSE(contains(answer_to(server, loop, "GET /left HTTP/1.1\r\n\r\n"), "0\r\n\r\n"));
-  CHECK_FALSE(contains(answer_to(server, loop, "GET /thrown HTTP/1.1\r\n\r\n"), "0\r\n\r\n"));
+  CHECK_FALSE(contains(answer_to(server, loop, "GET /left HTTP/1.1\r\nHost: h\r\n\r\n"), "0\r\n\r\n"));
+  CHECK_FALSE(contains(answer_to(server, loop, "GET /thrown HTTP/1.1\r\nHost: h\r\n\r\n"), "0\r\n\r\n"));
   const auto old = answer_to(server, loop, "GET /whole HTTP/1.0\r\n\r\n");
   CHECK(old.ends_with("\r\n\r\nhello"));
 }
@@ -268,7 +413,7 @@ TEST_CASE("abort resets the connection without an answer") {
                     });
   loop.run([](std::uint16_t port) -> asio::awaitable<void> {
     auto wire = co_await connect_wire(port);
-    co_await wire.say("GET / HTTP/1.1\r\n\r\n");
+    co_await wire.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     char byte = 0;
     boost::system::error_code error;
     co_await wire.socket().async_read_some(asio::buffer(&byte, 1),
@@ -290,7 +435,7 @@ TEST_CASE("stopping closes idle connections and lets requests in work finish") {
   loop.run([](TestServer& to, Signal& in_work, Signal& go_on) -> asio::awaitable<void> {
     auto idle = co_await connect_wire(to.server.port());
     auto busy = co_await connect_wire(to.server.port());
-    co_await busy.say("GET / HTTP/1.1\r\n\r\n");
+    co_await busy.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     CHECK(co_await within(5s, in_work.wait()));
     while (to.server.connections() < 2) co_await sleep_for(1ms);
 
@@ -326,7 +471,7 @@ TEST_CASE("the second step of a shutdown ends what is still in work") {
   });
   loop.run([](TestServer& to, Signal& in_work) -> asio::awaitable<void> {
     auto wire = co_await connect_wire(to.server.port());
-    co_await wire.say("GET / HTTP/1.1\r\n\r\n");
+    co_await wire.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     CHECK(co_await within(5s, in_work.wait()));
     to.server.stop();
     CHECK_FALSE(co_await to.tasks.wait(10ms));

@@ -1,8 +1,8 @@
-#include "bot/intake/flat_object.h"
+#include "storage/flat_object.h"
 
 #include <charconv>
 
-namespace keyturn::bot {
+namespace keyturn::storage {
 
 namespace {
 
@@ -189,4 +189,4 @@ std::optional<std::int64_t> FlatObject::integer(std::string_view name) const {
   return number != nullptr ? std::optional(*number) : std::nullopt;
 }
 
-}  // namespace keyturn::bot
+}  // namespace keyturn::storage

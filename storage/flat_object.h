@@ -1,7 +1,7 @@
-// Reads the one kind of JSON that the form sends: one object of strings and whole numbers. Every string is
-// decoded straight into memory that is wiped, because one of them is a live key. (nlohmann's lexer keeps each
-// token it reads, for its error messages, and frees those copies as they are.) Pure. Failure: nothing for any
-// other text; never an exception, never a piece of the input in a message.
+// Reads the one kind of JSON that the one-time form sends: one object of strings and whole numbers. Every
+// string is decoded straight into memory that is wiped, because one of them is a live key. (nlohmann's lexer
+// keeps each token it reads, for its error messages, and frees those copies as they are.) Pure. Failure:
+// nothing for any other text; never an exception, never a piece of the input in a message.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 #include "storage/secret.h"
 
-namespace keyturn::bot {
+namespace keyturn::storage {
 
 class FlatObject {
  public:
@@ -29,4 +29,4 @@ class FlatObject {
   std::map<std::string, Value, std::less<>> members_;
 };
 
-}  // namespace keyturn::bot
+}  // namespace keyturn::storage

@@ -1,11 +1,11 @@
-#include "bot/intake/flat_object.h"
+#include "storage/flat_object.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include "rapidcheck.h"
 
-namespace keyturn::bot {
+namespace keyturn::storage {
 namespace {
 
 std::string text_of(const std::string& json, const char* name) {
@@ -97,4 +97,4 @@ TEST_CASE("no bytes at all break the reader") {
 }
 
 }  // namespace
-}  // namespace keyturn::bot
+}  // namespace keyturn::storage
