@@ -144,6 +144,7 @@ std::string in_our_words(const std::string& method) {
   if (method == "usergroups.users.list") return "list a user group";
   if (method == "apps.connections.open") return "ask for a socket";
   if (method == "auth.test") return "check the token";
+  if (method == "openid.connect.token") return "check a sign-in";
   return "call " + method;
 }
 
