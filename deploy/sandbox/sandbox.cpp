@@ -73,6 +73,7 @@ Sandbox::Sandbox(boost::asio::any_io_executor io, SandboxOptions options)
   places_["metrics"] = url_of(free_port(io_));
   world_.connect(places_.at("stripe"));
   slack_.connect(places_.at("slack").substr(std::string_view("http://").size()));
+  slack_.allow_redirect(places_.at("form") + "/form");
   write_folder();
 }
 
@@ -91,6 +92,7 @@ void Sandbox::write_folder() const {
   const auto& identity = world_.bot_identity();
   write_private(folder / "secrets/slack-app-token", slack_.app_token());
   write_private(folder / "secrets/slack-bot-token", slack_.bot_token());
+  write_private(folder / "secrets/slack-client-secret", slack_.client_secret());
   write_private(folder / "secrets/infisical-client-secret", identity.client_secret);
   write_private(folder / "secrets/heroku-token", world_.heroku.token());
   // Kept when it is there: it belongs to the journal beside it.

@@ -13,6 +13,7 @@ using nlohmann::json;
 
 constexpr std::size_t kRememberedCommands = 500;
 constexpr std::string_view kApiPath = "/api/";
+constexpr std::string_view kTokenMethod = "openid.connect.token";
 
 void add_form(const std::string& body, json& values) {
   std::size_t start = 0;
@@ -57,6 +58,7 @@ SlackWorld::SlackWorld(boost::asio::any_io_executor io, const storage::Clock& cl
       sockets_(std::move(io), clock, traffic_),
       api_(workspace_, sockets_),
       interactions_(workspace_),
+      openid_(workspace_.people, clock),
       app_token_(std::string("xapp") + "-1-" + kApp + "-" + random_text(13, "0123456789") + "-" +
                  random_text(64)),
       bot_token_(std::string("xoxb") + "-" + random_text(13, "0123456789") + "-" + random_text(24)) {}
@@ -64,6 +66,7 @@ SlackWorld::SlackWorld(boost::asio::any_io_executor io, const storage::Clock& cl
 void SlackWorld::connect(const std::string& authority) {
   api_.set_authority(authority);
   interactions_.set_origin("http://" + authority);
+  openid_.set_origin("http://" + authority);
 }
 
 boost::asio::awaitable<json> SlackWorld::perform(Interaction interaction) {
@@ -134,15 +137,19 @@ net::Response SlackWorld::answer(const net::ServerRequest& request) {
   if (request.path.starts_with(kApiPath)) return api_answer(request, request.path.substr(kApiPath.size()));
   if (request.path.starts_with("/commands/") || request.path.starts_with("/actions/"))
     return respond_answer(request);
+  if (SlackOpenId::serves(request.path)) return openid_.answer(request);
   return {404, {{"Content-Type", "text/plain"}}, "not found"};
 }
 
 net::Response SlackWorld::api_answer(const net::ServerRequest& request, const std::string& method) {
-  const auto arguments = read_slack_arguments(request, SlackWebApi::takes_json(method));
+  const bool is_exchange = method == kTokenMethod;
+  const auto arguments = read_slack_arguments(request, is_exchange || SlackWebApi::takes_json(method));
   const SlackToken token = token_of(request, arguments.values, method);
   const std::string planned = planned_error(method);
   if (!planned.empty()) return json_response(200, {{"ok", false}, {"error", planned}});
   if (!arguments.error.empty()) return json_response(200, {{"ok", false}, {"error", arguments.error}});
+  // The one method that a client's secret opens, and no token.
+  if (is_exchange) return json_response(200, openid_.exchange(request, arguments.values));
   const bool must_post = method == "apps.connections.open" && request.method != "POST";
   if (must_post) return json_response(200, {{"ok", false}, {"error", "insecure_request"}});
   return json_response(200, api_.call(method, token, arguments.values));

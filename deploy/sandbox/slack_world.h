@@ -1,6 +1,6 @@
-// The Slack of the sandbox: one workspace, the Web API, Socket Mode and response URLs on one port, and the
-// people's side of it (commands, clicks) for the workspace page, the player and the tests. Thread: io only.
-// Must outlive the servers that run its handler. Knobs beside the common faults:
+// The Slack of the sandbox: one workspace, the Web API, Socket Mode, response URLs and "Sign in with Slack"
+// on one port, and the people's side of it (commands, clicks) for the workspace page, the player and the
+// tests. Thread: io only. Must outlive the servers that run its handler. Knobs beside the common faults:
 //   {"kind":"socket","do":...}                      see SlackSockets::fault
 //   {"kind":"error","method":"chat.postMessage","error":"internal_error","times":1}   200 with ok:false
 //   {"kind":"retry_after","seconds":2}              what a 429 asks for; 0: no header
@@ -12,6 +12,7 @@
 #include <string>
 
 #include "deploy/sandbox/slack_interactions.h"
+#include "deploy/sandbox/slack_openid.h"
 #include "deploy/sandbox/slack_sockets.h"
 #include "deploy/sandbox/slack_traffic.h"
 #include "deploy/sandbox/slack_web_api.h"
@@ -29,6 +30,10 @@ class SlackWorld final : public Vendor {
 
   const std::string& app_token() const { return app_token_; }
   const std::string& bot_token() const { return bot_token_; }
+  const std::string& client_secret() const { return openid_.client_secret(); }
+
+  // Where people may come back to from "Sign in with Slack".
+  void allow_redirect(const std::string& url) { openid_.allow_redirect(url); }
 
   // What people do; each answers {"ack":payload|null,"milliseconds":N,"error":null|"operation_timeout"}. See
   // Interactions for the wishes. Throws std::invalid_argument for what makes no sense.
@@ -68,6 +73,7 @@ class SlackWorld final : public Vendor {
   SlackSockets sockets_;
   SlackWebApi api_;
   Interactions interactions_;
+  SlackOpenId openid_;
   std::string app_token_, bot_token_;
   std::deque<nlohmann::json> commands_;  // every command, click, submission with its result
   std::deque<PlannedError> errors_;
