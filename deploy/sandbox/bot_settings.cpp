@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "deploy/sandbox/slack_openid.h"
 #include "deploy/sandbox/slack_people.h"
 
 namespace keyturn::sandbox {
@@ -85,11 +86,13 @@ channel = "{channel}"
 superadmins = ["U0ADMIN", "U0GRACE"]
 superadmin_group = "{group}"
 api = "{slack}/api"
+client_id = "{client}"
 
 [form]
 public_url = "{form}"
 address = "127.0.0.1"
 port = {form_port}
+sign_in = false
 
 [metrics]
 port = {metrics_port}
@@ -113,7 +116,8 @@ api = "{heroku}"
 )",
       fmt::arg("team", kTeam), fmt::arg("app", kApp), fmt::arg("channel", kOpsChannel),
       fmt::arg("group", kSuperadminGroup), fmt::arg("slack", places.at("slack")),
-      fmt::arg("form", places.at("form")), fmt::arg("form_port", port_of(places.at("form"))),
+      fmt::arg("client", kClientId), fmt::arg("form", places.at("form")),
+      fmt::arg("form_port", port_of(places.at("form"))),
       fmt::arg("metrics_port", port_of(places.at("metrics"))), fmt::arg("folder", settings.folder),
       fmt::arg("stripe", places.at("stripe")), fmt::arg("infisical", places.at("infisical")),
       fmt::arg("identity", settings.infisical_identity), fmt::arg("heroku", places.at("heroku")));
