@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { adasMessages, assertNowhere, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
 
-test('looking costs nothing, and of fifteen posts at once one wins', async (t) => {
+test('looking costs nothing, and of a hundred posts at once one wins', async (t) => {
   const stage = await Stage.open();
   t.after(() => stage.close());
   await stage.startBot();
@@ -26,9 +26,11 @@ test('looking costs nothing, and of fifteen posts at once one wins', async (t) =
   assert.equal((await stage.look(link)).state, 'open');
 
   const key = await stage.rotateInDashboard(7);
-  const answers = await Promise.all(Array.from({ length: 15 }, () => stage.submit(link, key)));
+  const sealed = await Promise.all(Array.from({ length: 100 }, () => stage.seal(link, key)));
+  const answers = await Promise.all(sealed.map((message) => stage.post(link, 'submit', message)));
   assert.equal(answers.filter(({ state }) => state === 'received').length, 1);
-  assert.equal(answers.filter(({ state }) => state === 'used').length, 14);
+  assert.ok(answers.some(({ state }) => state === 'used'));
+  assert.ok(answers.every(({ state }) => ['received', 'used', 'limited'].includes(state)));
   const received = (await stage.actions()).filter((action) => action === 'secret.rotate.new_key.received');
   assert.equal(received.length, 1);
   // Only the hash of the token is anywhere but in the link itself, and that is taken out of the message.
@@ -55,6 +57,79 @@ test('a link dies of age, and its successor works', async (t) => {
   const key = await stage.rotateInDashboard(7);
   assert.equal((await stage.submit(next, key)).state, 'received');
   assert.equal((await stage.look(link)).state, 'unknown');
+});
+
+test('what the page did not seal is refused unread, and so is what was sealed for another link', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  const key = await stage.rotateInDashboard(7);
+  const open = { key, grace_seconds: 7, rotated_at: new Date().toISOString(), code: link.code };
+  assert.equal((await stage.post(link, 'submit', open)).status, 400);
+  const foreign = await stage.seal({ ...link, token: 'another', seen: stage.look(link) }, key);
+  assert.equal((await stage.post(link, 'submit', foreign)).code, 'unsealable');
+  const turnedAway = await stage.entry('secret.rotate.form.turned_away');
+  assert.deepEqual([turnedAway.actor, turnedAway.context.why], ['link_holder', 'unsealable']);
+  assert.equal((await stage.look(link)).attempts_left, 5, 'neither cost an attempt');
+  assert.equal((await stage.submit(link, key)).state, 'received');
+  await assertNowhere(stage, [key]);
+});
+
+test('the link alone is not enough: the code from the direct message is asked for', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  assert.match(link.code, /^\d{3} \d{3}$/);
+  const key = await stage.rotateInDashboard(7);
+  for (const code of ['', '000 000', link.code.slice(0, 6)]) {
+    const answer = await stage.submit(link, key, 7, code);
+    assert.equal(answer.code, 'wrong_code');
+  }
+  assert.equal((await stage.entry('secret.rotate.form.paste_refused')).actor, 'link_holder');
+  assert.equal((await stage.submit(link, key)).state, 'received');
+  assert.equal((await stage.entry('secret.rotate.new_key.received')).actor, 'U0ADMIN');
+  // The code is in the operator's direct message and nowhere else, and gone from there once it was used.
+  await until('the code to be gone', async () =>
+    !(await stage.messages(adasMessages)).some(({ all }) => all.includes(link.code)));
+  const digits = link.code.replace(' ', '');
+  for (const [name, bytes] of await stage.artefacts()) {
+    if (name !== 'slack traffic') assert.ok(!bytes.includes(`"${digits}"`), `the code stands in: ${name}`);
+  }
+});
+
+test('a lost answer is asked for again with the same message, and the page follows the rotation to its end', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  assert.equal((await stage.progress(link)).state, 'unknown', 'nothing to follow yet');
+  const message = await stage.seal(link, await stage.rotateInDashboard(7));
+  const first = await stage.post(link, 'submit', message);
+  const again = await stage.post(link, 'submit', message);
+  assert.equal(first.state, 'received');
+  assert.deepEqual(again, first);
+  assert.equal((await stage.actions()).filter((action) => action === 'secret.rotate.new_key.received').length, 1);
+  assert.deepEqual((await stage.look(link)).follow, true);
+  const stages = new Set();
+  const last = await until('the page to be told of the end', async () => {
+    const progress = await stage.progress(link);
+    if (progress.state === 'limited') return false; // asked more often than the page does
+    stages.add(progress.stage);
+    for (const { text } of progress.lines) assert.doesNotMatch(text, /<[@!h]|`|\*/, 'plain text');
+    return progress.done && progress;
+  }, 40000);
+  assert.equal(last.outcome, 'rotated');
+  assert.match(last.headline, /proven dead/);
+  assert.ok(stages.has('verifying') && stages.has('grace'), [...stages].join());
+  await assertNowhere(stage, stage.keys);
 });
 
 test('with certificate files the form speaks TLS, and says so for a year', async (t) => {

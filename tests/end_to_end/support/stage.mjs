@@ -160,8 +160,9 @@ export class Stage {
   }
   // What the page's own script would send, for a link that was looked at once.
   async seal(link, key, graceSeconds = 7, code = link.code) {
-    link.seen ??= await this.look(link);
-    const open = link.seen.state === 'open' ? link.seen : await anybody();
+    link.seen ??= this.look(link);
+    const seen = await link.seen;
+    const open = seen.state === 'open' ? seen : await anybody();
     return sealSubmission(open, link.token, { key, graceSeconds, rotatedAt: new Date(), code });
   }
   async submit(link, key, graceSeconds = 7, code = link.code) {

@@ -5,6 +5,8 @@
 
 #include "bot/intake/assets.h"
 #include "bot/intake/protocol.h"
+#include "bot/intake/sign_in.h"
+#include "storage/base64url.h"
 #include "tests/unit/bot/exchanges.h"
 
 namespace keyturn::bot {
@@ -14,9 +16,11 @@ using commands::FormClosed;
 using commands::FormInfo;
 using commands::FormReceived;
 using commands::FormRefused;
+using commands::FormVisitor;
+using commands::SignInNeeded;
 using Json = nlohmann::json;
 
-const std::string kKey = std::string("rk_") + "live_" + std::string(99, 'Q');
+const std::string kSealed(160, 'Q');  // base64url, as far as this floor looks
 const storage::TimePoint kNow = *storage::from_iso8601("2026-11-23T19:16:05.000Z");
 
 class SetClock final : public storage::Clock {
@@ -27,31 +31,38 @@ class SetClock final : public storage::Clock {
 
 class ScriptedDesk final : public commands::FormDesk {
  public:
-  boost::asio::awaitable<std::variant<FormInfo, FormClosed>> look(std::string token,
-                                                                  std::string peer) override {
+  boost::asio::awaitable<commands::FormLook> look(std::string token, FormVisitor visitor) override {
     tokens.push_back(token);
-    peers.push_back(peer);
+    visitors.push_back(visitor);
     co_return on_look;
   }
-  boost::asio::awaitable<std::variant<FormReceived, FormRefused, FormClosed>> submit(
-      commands::FormSubmission form) override {
+  boost::asio::awaitable<commands::FormAnswer> submit(commands::SealedSubmission form) override {
     submissions.push_back(std::move(form));
     if (broken) throw std::runtime_error("disk full");
     co_return on_submit;
   }
+  std::optional<commands::FormProgress> progress(std::string_view token) const override {
+    return token == "tok" ? on_progress : std::nullopt;
+  }
 
-  std::variant<FormInfo, FormClosed> on_look = FormInfo{.target = "stripe prod",
-                                                        .secret_name = "STRIPE_RESTRICTED_KEY",
-                                                        .dashboard_key_name = "raxx-api-prod restricted",
-                                                        .operator_name = "U0123ABCD",
-                                                        .recommended_grace = std::chrono::hours(24),
-                                                        .expires_at = kNow + std::chrono::minutes(15),
-                                                        .attempts_left = 5};
-  std::variant<FormReceived, FormRefused, FormClosed> on_submit =
+  commands::FormLook on_look = FormInfo{.rotation = "rot_1",
+                                        .operator_id = "U0123ABCD",
+                                        .public_key = "BPub",
+                                        .target = "stripe prod",
+                                        .secret_name = "STRIPE_RESTRICTED_KEY",
+                                        .dashboard_key_name = "raxx-api-prod restricted",
+                                        .operator_name = "Ada",
+                                        .recommended_grace = std::chrono::hours(24),
+                                        .expires_at = kNow + std::chrono::minutes(15),
+                                        .attempts_left = 5,
+                                        .opened_before = {{kNow - std::chrono::minutes(1), "198.51.100.4"}}};
+  commands::FormAnswer on_submit =
       FormReceived{.fingerprint = "9f2c-41aa-07be-5d13", .old_key_expires_at = kNow + std::chrono::hours(24)};
+  std::optional<commands::FormProgress> on_progress;
   bool broken = false;
-  std::vector<std::string> tokens, peers;
-  std::vector<commands::FormSubmission> submissions;
+  std::vector<std::string> tokens;
+  std::vector<FormVisitor> visitors;
+  std::vector<commands::SealedSubmission> submissions;
 };
 
 struct Form {
@@ -74,15 +85,14 @@ struct Form {
   Intake intake;
 };
 
-std::string submission(const std::string& key = kKey) {
-  return Json{
-      {"token", "tok"}, {"key", key}, {"grace_seconds", 86400}, {"rotated_at", "2026-11-23T19:15:00Z"}}
-      .dump();
+std::string submission(const std::string& sealed = kSealed) {
+  return Json{{"token", "tok"}, {"enc", "BEnc"}, {"ciphertext", sealed}}.dump();
 }
 
 TEST_CASE("the page, its script and its style come with headers that let nothing else in") {
   Form form(/*hsts=*/true);
-  for (const char* path : {"/form", "/form/form.js", "/form/style.css"}) {
+  for (const char* path :
+       {"/form", "/form/form.js", "/form/hpke.js", "/form/progress.js", "/form/style.css"}) {
     CAPTURE(path);
     const net::Response response = form.send("GET", path);
     CHECK(response.status == 200);
@@ -97,6 +107,8 @@ TEST_CASE("the page, its script and its style come with headers that let nothing
     CHECK(response.header("X-Frame-Options") == "DENY");
     CHECK(response.header("Cross-Origin-Opener-Policy") == "same-origin");
     CHECK(response.header("Cross-Origin-Resource-Policy") == "same-origin");
+    CHECK(response.header("Cross-Origin-Embedder-Policy") == "require-corp");
+    CHECK(response.header("Set-Cookie").empty());
     CHECK(response.header("X-Robots-Tag") == "noindex, nofollow");
     CHECK_FALSE(response.header("Permissions-Policy").empty());
     CHECK(response.header("Strict-Transport-Security") == "max-age=31536000");
@@ -113,11 +125,16 @@ TEST_CASE("nothing in the page needs what its policy forbids") {
     CAPTURE(forbidden);
     CHECK(page.find(forbidden) == std::string::npos);
   }
-  const std::string script(assets::form_js());
-  for (const char* forbidden :
-       {"innerHTML", "outerHTML", "eval(", "document.write", "localStorage", "sessionStorage", "console."}) {
-    CAPTURE(forbidden);
-    CHECK(script.find(forbidden) == std::string::npos);
+  for (const auto script :
+       {assets::form_js(), assets::clipboard_js(), assets::closed_js(), assets::expiration_js(),
+        assets::hpke_js(), assets::key_field_js(), assets::link_js(), assets::message_js(), assets::page_js(),
+        assets::paste_js(), assets::progress_js(), assets::server_js(), assets::stop_js(),
+        assets::words_js()}) {
+    for (const char* forbidden : {"innerHTML", "outerHTML", "eval(", "document.write", "localStorage",
+                                  "console.", "http://", "https://", "document.cookie"}) {
+      CAPTURE(forbidden);
+      CHECK(script.find(forbidden) == std::string_view::npos);
+    }
   }
 }
 
@@ -148,19 +165,27 @@ TEST_CASE("a look shows what the form is for, the clock and the rules for a past
   CHECK(json.at("rules").at("prefixes").is_array());
   CHECK(json.at("rules").at("advice").contains("master_key"));
   json.erase("rules");
-  CHECK(json == Json{{"state", "open"},
-                     {"target", "stripe prod"},
-                     {"secret_name", "STRIPE_RESTRICTED_KEY"},
-                     {"dashboard_key_name", "raxx-api-prod restricted"},
-                     {"operator", "U0123ABCD"},
-                     {"mode", "live"},
-                     {"compromise", false},
-                     {"recommended_grace_seconds", 86400},
-                     {"expires_at", "2026-11-23T19:31:05.000Z"},
-                     {"now", "2026-11-23T19:16:05.000Z"},
-                     {"attempts_left", 5}});
+  CHECK(json ==
+        Json{{"state", "open"},
+             {"target", "stripe prod"},
+             {"secret_name", "STRIPE_RESTRICTED_KEY"},
+             {"dashboard_key_name", "raxx-api-prod restricted"},
+             {"rotation", "rot_1"},
+             {"operator", "Ada"},
+             {"operator_id", "U0123ABCD"},
+             {"public_key", "BPub"},
+             {"asks", "code"},
+             {"opened_before", Json::array({{{"at", "2026-11-23T19:15:05.000Z"}, {"peer", "198.51.100.4"}}})},
+             {"mode", "live"},
+             {"compromise", false},
+             {"recommended_grace_seconds", 86400},
+             {"expires_at", "2026-11-23T19:31:05.000Z"},
+             {"now", "2026-11-23T19:16:05.000Z"},
+             {"attempts_left", 5}});
   CHECK(form.desk.tokens == std::vector<std::string>{"tok"});
-  CHECK(form.desk.peers == std::vector<std::string>{"203.0.113.7"});
+  REQUIRE(form.desk.visitors.size() == 1);
+  CHECK(form.desk.visitors.front().peer == "203.0.113.7");
+  CHECK(form.desk.visitors.front().signed_in_as.empty());
   CHECK(form.events == std::vector<std::string>{"looked"});
 }
 
@@ -168,17 +193,20 @@ TEST_CASE("a closed link says why") {
   const std::vector<std::pair<FormClosed, std::string>> reasons = {{FormClosed::unknown, "unknown"},
                                                                    {FormClosed::expired, "expired"},
                                                                    {FormClosed::used, "used"},
-                                                                   {FormClosed::locked, "locked"}};
+                                                                   {FormClosed::locked, "locked"},
+                                                                   {FormClosed::cancelled, "cancelled"}};
   for (const auto& [closed, name] : reasons) {
     Form form;
     form.desk.on_look = closed;
     form.desk.on_submit = closed;
     const net::Response look = form.send("POST", "/form/look", R"({"token":"tok"})");
     CHECK(look.status == 200);
-    CHECK(Json::parse(look.body) == Json{{"state", name}});
+    Json said{{"state", name}};
+    if (closed == FormClosed::used) said["follow"] = true;
+    CHECK(Json::parse(look.body) == said);
     const net::Response submit = form.send("POST", "/form/submit", submission());
     CHECK(submit.status == 410);
-    CHECK(Json::parse(submit.body) == Json{{"state", name}});
+    CHECK(Json::parse(submit.body) == said);
     CHECK(form.events == std::vector<std::string>{"closed", "closed"});
   }
 }
@@ -191,12 +219,11 @@ TEST_CASE("a submission reaches the desk as it was meant, and its answer the pag
                                            {"fingerprint", "9f2c-41aa-07be-5d13"},
                                            {"old_key_expires_at", "2026-11-24T19:16:05.000Z"}});
   REQUIRE(form.desk.submissions.size() == 1);
-  const commands::FormSubmission& sent = form.desk.submissions.front();
+  const commands::SealedSubmission& sent = form.desk.submissions.front();
   CHECK(sent.token == "tok");
-  CHECK(sent.pasted->expose() == kKey);
-  CHECK(sent.grace_chosen == std::chrono::hours(24));
-  CHECK(sent.rotated_at == storage::from_iso8601("2026-11-23T19:15:00Z"));
-  CHECK(sent.peer == "203.0.113.7");
+  CHECK(sent.message.encapsulated_key == storage::from_base64url("BEnc"));
+  CHECK(sent.message.ciphertext == storage::from_base64url(kSealed));
+  CHECK(sent.visitor.peer == "203.0.113.7");
   CHECK(form.events == std::vector<std::string>{"received"});
 }
 
@@ -223,32 +250,19 @@ TEST_CASE("a desk that fails is never answered with received") {
   CHECK(form.events == std::vector<std::string>{"unavailable"});
 }
 
-TEST_CASE("a malformed submission is refused before the desk hears of it, without repeating the key") {
+TEST_CASE("whatever isn't sealed is refused before the desk hears of it, and not repeated") {
   const auto with = [](const char* name, const Json& value) {
     Json json = Json::parse(submission());
     value.is_null() ? static_cast<void>(json.erase(name)) : static_cast<void>(json[name] = value);
     return json.dump();
   };
-  const std::vector<std::string> bodies = {"",
-                                           "[]",
-                                           "null",
-                                           "{",
-                                           submission() + submission(),
-                                           with("token", nullptr),
-                                           with("token", ""),
-                                           with("token", std::string(201, 'a')),
-                                           with("key", nullptr),
-                                           with("key", 7),
-                                           with("key", std::string(5000, 'k')),
-                                           with("grace_seconds", nullptr),
-                                           with("grace_seconds", -1),
-                                           with("grace_seconds", 604801),
-                                           with("grace_seconds", 1.5),
-                                           with("grace_seconds", "86400"),
-                                           with("rotated_at", nullptr),
-                                           with("rotated_at", "yesterday"),
-                                           with("rotated_at", 0),
-                                           with("nested", Json::array({1}))};
+  const std::vector<std::string> bodies = {
+      "", "[]", "null", "{", submission() + submission(), with("token", nullptr), with("token", ""),
+      with("token", std::string(201, 'a')), with("enc", nullptr), with("enc", 7),
+      with("enc", "no base64 at all"), with("enc", "Zg=="), with("ciphertext", nullptr),
+      with("ciphertext", "+/"),
+      // What a page before this one sent: a key in the clear.
+      R"({"token":"tok","key":"QQQQ","grace_seconds":1,"rotated_at":"x"})", with("nested", Json::array({1}))};
   for (const std::string& body : bodies) {
     CAPTURE(body);
     Form form;
@@ -299,11 +313,106 @@ TEST_CASE("the thirty-first post of a minute from one peer is refused, another p
   CHECK(response.header("Retry-After") == "60");
   CHECK(form.desk.submissions.empty());
   CHECK(form.send("GET", "/form").status == 200);
-  auto other = request("POST", "/form/look", R"({"token":"tok"})", {{"Content-Type", "application/json"}});
+  auto other = request("POST", "/form/look", R"({"token":"other"})", {{"Content-Type", "application/json"}});
   other->peer = "198.51.100.9";
   CHECK(run(form.intake.handler(), other).status == 200);
   form.clock.time += std::chrono::minutes(1);
   CHECK(form.send("POST", "/form/look", R"({"token":"tok"})").status == 200);
+}
+
+TEST_CASE("one link may be tried thirty times a minute, from however many addresses") {
+  Form form;
+  const auto look = [&](int address, const std::string& token) {
+    auto post =
+        request("POST", "/form/look", Json{{"token", token}}.dump(), {{"Content-Type", "application/json"}});
+    post->peer = "198.51.100." + std::to_string(address);
+    return run(form.intake.handler(), post).status;
+  };
+  for (int i = 0; i < 30; ++i) CHECK(look(i, "tok") == 200);
+  CHECK(look(40, "tok") == 429);
+  CHECK(look(40, "another") == 200);
+}
+
+TEST_CASE("a page that follows the rotation doesn't use up the tries of the one that hands a key over") {
+  Form form;
+  form.desk.on_progress = commands::FormProgress{.stage = "verifying",
+                                                 .headline = "verifying",
+                                                 .billing = "Billing runs on the new key.",
+                                                 .lines = {{"done", "stored"}},
+                                                 .old_key_expires_at = kNow,
+                                                 .next = std::chrono::seconds(2)};
+  for (int i = 0; i < 100; ++i) {
+    const net::Response response = form.send("POST", "/form/progress", R"({"token":"tok"})");
+    REQUIRE(response.status == 200);
+    const Json json = Json::parse(response.body);
+    CHECK(json.at("state") == "progress");
+    CHECK(json.at("lines").at(0) == Json{{"mark", "done"}, {"text", "stored"}});
+    CHECK(json.at("old_key_expires_at") == "2026-11-23T19:16:05.000Z");
+    CHECK(json.at("next_seconds") == 2);
+  }
+  CHECK(form.send("POST", "/form/submit", submission()).status == 200);
+  const net::Response other = form.send("POST", "/form/progress", R"({"token":"other"})");
+  CHECK(Json::parse(other.body) == Json{{"state", "unknown"}});
+  for (int i = 0; i < 30; ++i) form.send("POST", "/form/progress", R"({"token":"tok"})");
+  CHECK(form.send("POST", "/form/progress", R"({"token":"tok"})").status == 429);
+}
+
+// Slack's part of a sign-in, always answering with one person.
+struct SignedInForm {
+  explicit SignedInForm(std::string user)
+      : sign_in(
+            {.origin = "https://slack.example",
+             .client_id = "1.2",
+             .redirect_uri = "https://keyturn.example.com/form",
+             .team = "T1"},
+            [user](std::string,
+                   std::string) -> boost::asio::awaitable<std::expected<slack::Identity, std::string>> {
+              co_return slack::Identity{.user = user, .team = "T1"};
+            },
+            clock),
+        form(/*hsts=*/true, {.sign_in = &sign_in}) {}
+  SetClock clock;
+  SignIn sign_in;
+  Form form;
+};
+
+TEST_CASE(
+    "with sign-in, a look sends the browser to Slack, and what comes back opens a session for this link") {
+  SignedInForm signed_in("U0123ABCD");
+  Form& form = signed_in.form;
+  form.desk.on_look = SignInNeeded{.operator_name = "Ada", .another_person = false};
+  const Json needed = Json::parse(form.send("POST", "/form/look", R"({"token":"tok"})").body);
+  CHECK(needed.at("state") == "sign_in");
+  CHECK(needed.at("operator") == "Ada");
+  const std::string authorize = needed.at("authorize");
+  CHECK(authorize.starts_with("https://slack.example/openid/connect/authorize?"));
+  const auto begin = authorize.find("state=") + 6;
+  const std::string state = authorize.substr(begin, authorize.find('&', begin) - begin);
+
+  const auto answer =
+      form.send("POST", "/form/sign-in", Json{{"token", "tok"}, {"code", "c"}, {"state", state}}.dump());
+  CHECK(answer.status == 200);
+  const std::string cookie = answer.header("Set-Cookie");
+  for (const char* attribute : {"__Host-", "Secure", "HttpOnly", "SameSite=Strict"}) {
+    CHECK(cookie.find(attribute) != std::string::npos);
+  }
+  const std::string session = cookie.substr(0, cookie.find(';'));
+  form.send("POST", "/form/look", R"({"token":"tok"})", {{"Cookie", session}});
+  CHECK(form.desk.visitors.back().signed_in_as == "U0123ABCD");
+  form.send("POST", "/form/submit", submission(), {{"Cookie", session}});
+  CHECK(form.desk.submissions.back().visitor.signed_in_as == "U0123ABCD");
+  form.send("POST", "/form/look", R"({"token":"another"})", {{"Cookie", session}});
+  CHECK(form.desk.visitors.back().signed_in_as.empty());
+  // The attempt is spent.
+  CHECK(form.send("POST", "/form/sign-in", Json{{"token", "tok"}, {"code", "c"}, {"state", state}}.dump())
+            .status == 403);
+}
+
+TEST_CASE("without sign-in there is nothing to sign in to") {
+  Form form;
+  CHECK(form.send("POST", "/form/sign-in", R"({"token":"tok","code":"c","state":"s"})").status == 404);
+  form.send("POST", "/form/look", R"({"token":"tok"})", {{"Cookie", "keyturn=x"}});
+  CHECK(form.desk.visitors.back().signed_in_as.empty());
 }
 
 TEST_CASE(
@@ -313,10 +422,10 @@ TEST_CASE(
                                 {"x-forwarded-for", "10.8.8.8, 198.51.100.4"}};
   Form proxied(/*hsts=*/false, {.behind_proxy = true});
   proxied.send("POST", "/form/look", R"({"token":"tok"})", headers);
-  CHECK(proxied.desk.peers == std::vector<std::string>{"198.51.100.4"});
+  CHECK(proxied.desk.visitors.at(0).peer == "198.51.100.4");
   Form direct;
   direct.send("POST", "/form/look", R"({"token":"tok"})", headers);
-  CHECK(direct.desk.peers == std::vector<std::string>{"203.0.113.7"});
+  CHECK(direct.desk.visitors.at(0).peer == "203.0.113.7");
 }
 
 }  // namespace
