@@ -144,7 +144,7 @@ TEST_CASE("what the app sent never becomes markup") {
   Slack slack;
   const net::Response page = slack.authorize({{"state", "\"><script>x</script>"}});
   CHECK(page.status == 200);
-  CHECK(page.body.find("<script") == std::string::npos);
+  CHECK(page.body.find("value=\"&quot;&gt;&lt;script&gt;x&lt;/script&gt;\">") != std::string::npos);
 }
 
 TEST_CASE("whoever was chosen goes back with a code and the state") {
