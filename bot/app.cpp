@@ -152,7 +152,8 @@ struct App::Parts {
              config.slack.channel,
              config.slack.team,
              config.slack.app},
-        router(desk, bot_api),
+        homes(io.get_executor(), bot_api, desk, trouble()),
+        router(desk, bot_api, homes),
         form(runner, vault, clock, form_proof(config)),
         openid(http, clock, openid_client(config), secrets.slack_client_secret, api_observer("slack")),
         sign_in(
@@ -161,8 +162,9 @@ struct App::Parts {
               return openid.exchange(std::move(code), std::move(nonce));
             },
             clock),
-        intake(form, config.form.own_tls(), [this](const std::string& event) { metrics.form(event); },
-               {.behind_proxy = config.form.behind_proxy, .sign_in = config.form.sign_in ? &sign_in : nullptr}),
+        intake(
+            form, config.form.own_tls(), [this](const std::string& event) { metrics.form(event); },
+            {.behind_proxy = config.form.behind_proxy, .sign_in = config.form.sign_in ? &sign_in : nullptr}),
         form_server(io.get_executor(), form_options(config.form), intake.handler()),
         status_server(io.get_executor(), metrics_options(config.metrics),
                       status_pages(metrics, [this] { return readiness(); })),
@@ -188,6 +190,7 @@ struct App::Parts {
 
   void changed(const State& state) {
     announcer.changed(state);
+    homes.changed();
     const auto now = clock.now();
     const std::string stage(commands::rotation::name_of(commands::rotation::stage_of(state, now)));
     if (std::exchange(stages[state.id], stage) == stage) return;
@@ -267,6 +270,7 @@ struct App::Parts {
   commands::rotation::Runner runner;
   commands::Authority authority;
   commands::Desk desk;
+  commands::HomeTabs homes;
   Router router;
   commands::RotationForm form;
   slack::OpenId openid;  // used only with form.sign_in
@@ -369,7 +373,9 @@ asio::awaitable<void> App::Parts::shut_down() {
   co_await socket.stop();
   runner.stop();
   announcer.stop();
-  const bool quiet = co_await runner.stopped(kShutdownLimit) && co_await announcer.stopped(kShutdownLimit);
+  homes.stop();
+  const bool quiet = co_await runner.stopped(kShutdownLimit) && co_await announcer.stopped(kShutdownLimit) &&
+                     co_await homes.stopped(kShutdownLimit);
   tasks.cancel();
   if (!quiet || !co_await tasks.wait(kShutdownLimit)) log::warning("some tasks did not end in time");
   co_await infisical.log_out();

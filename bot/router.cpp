@@ -15,7 +15,15 @@ asio::awaitable<json> Router::route(slack::Envelope envelope) {
   if (auto* clicked = std::get_if<std::vector<slack::Click>>(&envelope.content)) {
     co_await clicks(std::move(*clicked), envelope.dedupe_key);
   }
+  if (const auto* other = std::get_if<slack::OtherEvent>(&envelope.content)) event(*other);
   co_return json();
+}
+
+// The home tab is published after the acknowledgement: Slack waits three seconds for one, and for the other
+// it doesn't.
+void Router::event(const slack::OtherEvent& event) {
+  if (event.type != "app_home_opened" || event.team != desk_.team || event.user.empty()) return;
+  homes_.opened(event.user);
 }
 
 asio::awaitable<void> Router::clicks(std::vector<slack::Click> clicks, std::string once) {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ada, adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
+import { until } from './support/process.mjs';
 import { assertRotatedOnce, said, snapshot } from './support/world.mjs';
 
 for (const compromise of [false, true]) {
@@ -86,4 +87,22 @@ test('what the bot counts can be scraped', async (t) => {
     assert.ok(text.includes(name), name);
   }
   assert.equal((await fetch(`${stage.places.metrics}/healthz`)).status, 200);
+});
+
+test("the app's home tab shows everybody their keys, and follows a rotation while it is open", async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  const words = async (user) => JSON.stringify((await stage.state()).slack.homes[user] ?? '');
+  const shows = (user, pattern) => until(`${user}'s home tab to show ${pattern}`, async () => pattern.test(await words(user)));
+  for (const user of [ada, 'U0MEMBER']) await stage.act('/slack/home', { user });
+  await shows(ada, /You may rotate/);
+  await shows('U0MEMBER', /Only superadmins/);
+  await shows(ada, /never rotated by Keyturn/);
+  await stage.start();
+  await shows('U0MEMBER', /Going on.*waiting for the operator/);
+  assert.doesNotMatch(await words(ada), /None yet/);
+  assert.match(await words('U0MEMBER'), /None yet/);
+  await stage.command('cancel stripe prod');
+  await shows(ada, /cancelled/);
 });

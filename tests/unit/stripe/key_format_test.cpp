@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -193,5 +194,19 @@ TEST_CASE("a text made of nothing but prefixes is read in one pass") {
     while (text.size() < 4'000'000) text += piece;
     CHECK(stripe::redact(text).size() <= text.size());
     CHECK(classify_paste(text, Mode::live) != Pasted::restricted_key);
+  }
+}
+
+// The page's script is held to the same cases: tests/browser/paste.test.mjs.
+TEST_CASE("the cases that the page answers too are answered as the table says") {
+  std::ifstream file(KEYTURN_SOURCE_FOLDER "/tests/vectors/pastes.json");
+  const auto cases = nlohmann::json::parse(file);
+  REQUIRE(cases.size() >= 60);
+  for (const auto& one : cases) {
+    std::string text = one.value("text", "");
+    for (const auto& part : one.value("parts", nlohmann::json::array())) text += part.get<std::string>();
+    INFO(one.dump());
+    const Mode mode = one.at("mode") == "live" ? Mode::live : Mode::test;
+    CHECK(stripe::name_of(classify_paste(tidy_paste(text), mode)) == one.at("kind").get<std::string>());
   }
 }
