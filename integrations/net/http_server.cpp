@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -12,9 +13,9 @@
 
 #include "integrations/net/connect.h"
 #include "integrations/net/http_parser.h"
+#include "integrations/net/server_request.h"
 #include "integrations/net/stream.h"
 #include "integrations/net/tls.h"
-#include "integrations/net/url.h"
 #include "integrations/net/websocket_accept.h"
 #include "integrations/net/wiping_buffer.h"
 #include "integrations/net/within.h"
@@ -30,85 +31,54 @@ namespace {
 
 constexpr std::size_t kReadSize = 8UL * 1024;
 constexpr std::size_t kRefusalsAtOnce = 64;
+constexpr storage::Duration kGoodbyeTime = std::chrono::seconds(2);
 constexpr storage::Duration kAfterAcceptError = std::chrono::milliseconds(100);
 
 // Closes over one connection's I/O: when the time is up, what is pending ends with an error, and expired()
-// says why.
+// says why. It ends again every now and then until clear(): an operation of several steps (a TLS record, a
+// long answer) may have been between two of them, with nothing pending, and would wait for ever in the next
+// one.
 class Deadline {
  public:
-  Deadline(const asio::any_io_executor& io, Stream& stream)
-      : timer_(io), state_(std::make_shared<State>(&stream)) {}
-  ~Deadline() { state_->stream = nullptr; }
+  Deadline(asio::any_io_executor io, Stream& stream)
+      : state_(std::make_shared<State>(State{asio::steady_timer(io), &stream})) {}
+  ~Deadline() {
+    state_->stream = nullptr;
+    clear();
+  }
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
 
-  void set(storage::Duration limit) {
-    timer_.expires_after(
-        limit);  // cancels the wait before; but that may be on its way already, hence the round
-    timer_.async_wait([state = state_, round = ++state_->round](error_code error) {
-      if (error || state->stream == nullptr || state->round != round) return;
-      state->expired = true;
-      state->stream->cancel();
-    });
-  }
+  void set(storage::Duration limit) { wait(state_, limit, ++state_->round); }
   void clear() {
     ++state_->round;
-    timer_.cancel();
+    state_->timer.cancel();
   }
   bool expired() const { return state_->expired; }
 
  private:
+  static constexpr storage::Duration kAgain = std::chrono::milliseconds(100);
+
   struct State {
-    explicit State(Stream* of) : stream(of) {}
+    asio::steady_timer timer;
     Stream* stream;
     std::uint64_t round = 0;
     bool expired = false;
   };
-  asio::steady_timer timer_;
+
+  // Setting the time cancels the wait before; but that may be on its way already, hence the round.
+  static void wait(const std::shared_ptr<State>& state, storage::Duration limit, std::uint64_t round) {
+    state->timer.expires_after(limit);
+    state->timer.async_wait([state, round](error_code error) {
+      if (error || state->stream == nullptr || state->round != round) return;
+      state->expired = true;
+      state->stream->cancel();
+      wait(state, kAgain, round);
+    });
+  }
+
   std::shared_ptr<State> state_;
 };
-
-std::map<std::string, std::string> parse_query(std::string_view query) {
-  std::map<std::string, std::string> fields;
-  const auto decode = [](std::string_view text) {
-    std::string plain(text);
-    for (char& character : plain) {
-      if (character == '+') character = ' ';
-    }
-    return percent_decode(plain);
-  };
-  while (!query.empty()) {
-    const auto field = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(field.size() + 1, query.size()));
-    const auto equals = field.find('=');
-    if (field.empty()) continue;
-    fields.emplace(decode(field.substr(0, equals)),
-                   equals == std::string_view::npos ? "" : decode(field.substr(equals + 1)));
-  }
-  return fields;
-}
-
-// "http://host/path" (allowed by RFC 9112, 3.2.2) becomes "/path".
-std::string origin_form(const std::string& target) {
-  if (target.starts_with('/')) return target;
-  const auto url = parse_url(target);
-  return url ? url->target : target;
-}
-
-std::shared_ptr<ServerRequest> make_request(RequestParser& parser, std::string peer) {
-  auto request = std::make_shared<ServerRequest>();
-  request->method = std::move(parser.method);
-  request->target = origin_form(parser.target);
-  const auto question = request->target.find('?');
-  request->path = percent_decode(std::string_view(request->target).substr(0, question));
-  if (question != std::string::npos)
-    request->query = parse_query(std::string_view(request->target).substr(question + 1));
-  request->headers = std::move(parser.headers);
-  request->body = std::move(parser.body);
-  storage::wipe(parser.body);  // a short string leaves its bytes behind when it is moved
-  request->peer = std::move(peer);
-  return request;
-}
 
 int status_of(const error_code& error) {
   if (error == http::error::header_limit) return 431;
@@ -117,6 +87,15 @@ int status_of(const error_code& error) {
 }
 
 bool has_no_body(int status) { return status / 100 == 1 || status == 204 || status == 304; }
+
+// Who counts as one client. In IPv6 a single one usually owns a whole /64.
+asio::ip::address one_client(const asio::ip::address& peer) {
+  if (!peer.is_v6()) return peer;
+  if (peer.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, peer.to_v6());
+  auto bytes = peer.to_v6().to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
+  return asio::ip::address_v6(bytes);
+}
 
 std::string peer_of(Stream& stream) {
   error_code error;
@@ -153,15 +132,19 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
 
   std::uint16_t port() const { return port_; }
   bool secure() const { return tls_ != nullptr; }
-  std::size_t connections() const { return clients_.size(); }
+  std::size_t connections() const { return admitted_; }
   static asio::awaitable<void> run(std::shared_ptr<Listener> self);
   void stop();
   void end_all() { tasks_.cancel(); }
 
  private:
   void bind_and_listen();
+  class Admission;
+
   void welcome(tcp::socket socket);
-  static asio::awaitable<void> serve(std::shared_ptr<Listener> self, tcp::socket socket);
+  std::unique_ptr<Admission> admit(const tcp::socket& socket);
+  static asio::awaitable<void> serve(std::shared_ptr<Listener> self, tcp::socket socket,
+                                     std::unique_ptr<Admission> admission);
   static asio::awaitable<void> refuse(std::shared_ptr<Listener> self, tcp::socket socket);
   Stream wrap(tcp::socket socket);
 
@@ -173,8 +156,31 @@ class HttpServer::Listener : public std::enable_shared_from_this<HttpServer::Lis
   std::unique_ptr<TlsServer> tls_;
   bool stopping_ = false;
   std::set<Client*> clients_;
+  std::size_t admitted_ = 0;
+  std::map<asio::ip::address, std::size_t> admitted_by_peer_;
   std::size_t refusing_ = 0;
   TaskGroup tasks_;
+};
+
+// A connection's place among those that are served, from its acceptance to its end.
+class HttpServer::Listener::Admission {
+ public:
+  Admission(std::shared_ptr<Listener> listener, asio::ip::address peer)
+      : listener_(std::move(listener)), peer_(std::move(peer)) {
+    ++listener_->admitted_;
+    ++listener_->admitted_by_peer_[peer_];
+  }
+  ~Admission() {
+    --listener_->admitted_;
+    const auto mine = listener_->admitted_by_peer_.find(peer_);
+    if (--mine->second == 0) listener_->admitted_by_peer_.erase(mine);
+  }
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
+
+ private:
+  std::shared_ptr<Listener> listener_;
+  asio::ip::address peer_;
 };
 
 // One connection, for as long as it speaks HTTP.
@@ -316,7 +322,7 @@ asio::awaitable<void> HttpServer::Listener::Client::serve() {
     ++served_;
     if (next == Next::goodbye || listener_->stopping_) break;
   }
-  deadline_.clear();
+  deadline_.set(kGoodbyeTime);
   co_await stream_.goodbye();
 }
 
@@ -476,15 +482,27 @@ Stream HttpServer::Listener::wrap(tcp::socket socket) {
   return tls_ ? Stream(std::move(socket), *tls_->current()) : Stream(std::move(socket));
 }
 
+// Nothing when there is no room.
+std::unique_ptr<HttpServer::Listener::Admission> HttpServer::Listener::admit(const tcp::socket& socket) {
+  if (admitted_ >= options_.connections) return nullptr;
+  error_code error;
+  const auto peer = one_client(socket.remote_endpoint(error).address());
+  const auto of_peer = admitted_by_peer_.find(peer);
+  const bool full = options_.connections_per_peer != 0 && of_peer != admitted_by_peer_.end() &&
+                    of_peer->second >= options_.connections_per_peer;
+  return full ? nullptr : std::make_unique<Admission>(shared_from_this(), peer);
+}
+
 void HttpServer::Listener::welcome(tcp::socket socket) {
-  if (clients_.size() < options_.connections) {
-    tasks_.spawn("connection", serve(shared_from_this(), std::move(socket)));
+  if (auto admission = admit(socket)) {
+    tasks_.spawn("connection", serve(shared_from_this(), std::move(socket), std::move(admission)));
   } else if (!tls_ && refusing_ < kRefusalsAtOnce) {
     tasks_.spawn("refusal", refuse(shared_from_this(), std::move(socket)));
   }
 }
 
-asio::awaitable<void> HttpServer::Listener::serve(std::shared_ptr<Listener> self, tcp::socket socket) {
+asio::awaitable<void> HttpServer::Listener::serve(std::shared_ptr<Listener> self, tcp::socket socket,
+                                                  std::unique_ptr<Admission> /*until the end*/) {
   Client client(self, self->wrap(std::move(socket)));
   co_await client.serve();
 }

@@ -1,8 +1,8 @@
 // A small HTTP/1.1 server for the one-time form, /healthz and /metrics, and for the sandbox's emulators.
 // Thread: io only. A handler runs once per request, as a coroutine. A slow or silent client costs one
-// connection with a deadline (see ServerOptions); above `connections` new ones are refused: with 503, or
-// closed where that would take a TLS handshake. Broken, too large or too slow requests are answered 400, 413,
-// 431 or 408 without the handler.
+// connection with a deadline (see ServerOptions); above `connections`, or `connections_per_peer` of one
+// client, new ones are refused: with 503, or closed where that would take a TLS handshake. Broken, too large
+// or too slow requests are answered 400, 413, 431 or 408 without the handler.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -61,9 +61,12 @@ struct ServerOptions {
   std::uint16_t port = 0;        // 0: the system chooses
   std::string certificate_file;  // both set: TLS 1.2 or newer; reloaded when the files change
   std::string private_key_file;
-  std::size_t header_limit = 16UL * 1024;
+  std::size_t header_limit = 16UL * 1024;  // the request line counts too
   std::size_t body_limit = 64UL * 1024;
   std::size_t connections = 4096;
+  // Of one client: an IPv4 address, or a /64 of IPv6. 0: no cap, as behind a proxy, where all have its
+  // address.
+  std::size_t connections_per_peer = 0;
   storage::Duration header_time =
       std::chrono::seconds(10);  // from a request's first byte; the TLS handshake too
   storage::Duration body_time = std::chrono::seconds(20);

@@ -33,6 +33,8 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+enum class KeyKind { elliptic, rsa };
+
 class CertificateAuthority {
  public:
   explicit CertificateAuthority(const std::string& name) : key_(new_key()), certificate_(self_signed(name)) {}
@@ -40,9 +42,9 @@ class CertificateAuthority {
   void write_authority(const std::string& path) const { write_certificate(path, certificate_.get()); }
 
   // A server's certificate and key. `names` as OpenSSL writes them: "IP:127.0.0.1,DNS:localhost".
-  void issue(const std::string& names, const std::string& certificate_path,
-             const std::string& key_path) const {
-    const auto key = new_key();
+  void issue(const std::string& names, const std::string& certificate_path, const std::string& key_path,
+             KeyKind kind = KeyKind::elliptic) const {
+    const auto key = new_key(kind);
     const auto certificate = make_leaf(names, key.get());
     write_certificate(certificate_path, certificate.get());
     const auto file = open(key_path);
@@ -61,7 +63,9 @@ class CertificateAuthority {
   using Certificate = std::unique_ptr<X509, Free<X509_free>>;
   using File = std::unique_ptr<std::FILE, Free<std::fclose>>;
 
-  static Key new_key() { return Key(EVP_EC_gen("P-256")); }
+  static Key new_key(KeyKind kind = KeyKind::elliptic) {
+    return Key(kind == KeyKind::rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"));
+  }
 
   static File open(const std::string& path) {
     File file(std::fopen(path.c_str(), "w"));
@@ -122,10 +126,10 @@ struct TlsFiles {
   std::string certificate_file = folder.file("certificate.pem");
   std::string key_file = folder.file("key.pem");
 
-  explicit TlsFiles(const std::string& names = "IP:127.0.0.1,DNS:localhost")
+  explicit TlsFiles(const std::string& names = "IP:127.0.0.1,DNS:localhost", KeyKind kind = KeyKind::elliptic)
       : authority("a test's authority") {
     authority.write_authority(authority_file);
-    authority.issue(names, certificate_file, key_file);
+    authority.issue(names, certificate_file, key_file, kind);
   }
 };
 

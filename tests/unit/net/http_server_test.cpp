@@ -33,6 +33,28 @@ std::string answer_to(TestServer& server, Loop& loop, std::string bytes, bool ha
   return answer;
 }
 
+// What the server answers to `start` and then a `piece` every few milliseconds, for 5 seconds at most.
+std::string trickle(TestServer& server, Loop& loop, std::string start, std::string piece) {
+  std::string answer;
+  loop.run([](std::uint16_t port, std::string first, std::string then,
+              std::string& heard) -> asio::awaitable<void> {
+    auto wire = co_await connect_wire(port);
+    TaskGroup listener(co_await asio::this_coro::executor, nullptr);
+    listener.spawn("listener", [](Wire& from, std::string& all) -> asio::awaitable<void> {
+      all = co_await from.hear_all();
+    }(wire, heard));
+    co_await wire.say(std::move(first));
+    boost::system::error_code error;
+    for (int round = 0; round < 1000 && listener.size() != 0 && !error; ++round) {
+      co_await asio::async_write(wire.socket(), asio::buffer(then),
+                                 asio::redirect_error(asio::use_awaitable, error));
+      co_await sleep_for(5ms);
+    }
+    CHECK(co_await listener.wait(5s));
+  }(server.server.port(), std::move(start), std::move(piece), answer));
+  return answer;
+}
+
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -186,7 +208,7 @@ TEST_CASE(
            start + host + std::string("X: a\0b\r\n\r\n", 10) + hidden,
            start + host + "X y\r\n\r\n" + hidden,
            start + host + ": no name\r\n\r\n" + hidden,
-           start + host + " X: y\r\n\r\n" + hidden,
+           start + " X: y\r\n" + host + "\r\n" + hidden,
        }) {
     CAPTURE(bytes);
     called = 0;
@@ -265,6 +287,19 @@ TEST_CASE("the limits hold to the byte") {
   CHECK(with_body(101) == "HTTP/1.1 413 ");
 }
 
+TEST_CASE("a header of many short lines is limited like one of a long one") {
+  Loop loop;
+  bool called = false;
+  TestServer server(loop, [&](std::shared_ptr<const ServerRequest>, Exchange&) -> asio::awaitable<void> {
+    called = true;
+    co_return;
+  });
+  std::string lines = "GET / HTTP/1.1\r\nHost: h\r\n";
+  for (int i = 0; i < 100'000; ++i) lines += "X: y\r\n";
+  CHECK(answer_to(server, loop, lines + "\r\n").starts_with("HTTP/1.1 431 "));
+  CHECK_FALSE(called);
+}
+
 TEST_CASE("chunks whose extensions or trailers never end are refused, not kept") {
   Loop loop;
   TestServer server(loop, describe);
@@ -289,22 +324,25 @@ TEST_CASE("slow clients are answered 408, silent ones are just closed") {
 TEST_CASE("a trickle of header bytes doesn't extend the time for them") {
   Loop loop;
   TestServer server(loop, describe, {.header_time = 60ms});
-  loop.run([](std::uint16_t port) -> asio::awaitable<void> {
-    auto wire = co_await connect_wire(port);
-    std::string answer;
-    TaskGroup listener(co_await asio::this_coro::executor, nullptr);
-    listener.spawn("listener", [](Wire& from, std::string& heard) -> asio::awaitable<void> {
-      heard = co_await from.hear_all();
-    }(wire, answer));
-    boost::system::error_code error;
-    for (int round = 0; round < 1000 && listener.size() != 0 && !error; ++round) {
-      co_await asio::async_write(wire.socket(), asio::buffer("x", 1),
-                                 asio::redirect_error(asio::use_awaitable, error));
-      co_await sleep_for(5ms);
-    }
-    CHECK(co_await listener.wait(5s));
+  CHECK(trickle(server, loop, "", "x").starts_with("HTTP/1.1 408 "));
+  CHECK(trickle(server, loop, "GET / HTTP/1.1\r\nHost: h\r\n", "X: y\r\n").starts_with("HTTP/1.1 408 "));
+}
+
+TEST_CASE("a trickle of body bytes doesn't extend the time for them, chunked or not") {
+  Loop loop;
+  bool called = false;
+  TestServer server(loop,
+                    [&](std::shared_ptr<const ServerRequest>, Exchange&) -> asio::awaitable<void> {
+                      called = true;
+                      co_return;
+                    },
+                    {.body_time = 60ms});
+  for (const std::string header : {"Content-Length: 60000", "Transfer-Encoding: chunked"}) {
+    const std::string piece = header.starts_with("T") ? "1\r\nx\r\n" : "x";
+    const auto answer = trickle(server, loop, "POST / HTTP/1.1\r\nHost: h\r\n" + header + "\r\n\r\n", piece);
     CHECK(answer.starts_with("HTTP/1.1 408 "));
-  }(server.server.port()));
+  }
+  CHECK_FALSE(called);
 }
 
 TEST_CASE("a client that doesn't take its answer is given up") {
@@ -344,6 +382,77 @@ TEST_CASE("connections above the cap are refused with 503, and there is room aga
     co_await four.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     CHECK((co_await four.hear_until("\r\n")).starts_with("HTTP/1.1 200 "));
   }(server));
+}
+
+TEST_CASE("one client can't take more than its share of the connections, and others are still served") {
+  Loop loop;
+  TestServer server(loop, describe, {.connections = 100, .connections_per_peer = 2});
+  loop.run([](TestServer& to) -> asio::awaitable<void> {
+    const std::uint16_t port = to.server.port();
+    const auto status = [](Wire& wire) -> asio::awaitable<std::string> {
+      co_await wire.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+      co_return co_await wire.hear_until("\r\n");
+    };
+    auto one = co_await connect_wire(port, "127.0.0.2");
+    {
+      auto two = co_await connect_wire(port, "127.0.0.2");
+      for (int round = 0; round < 3; ++round) {
+        auto three = co_await connect_wire(port, "127.0.0.2");
+        CHECK(co_await status(three) == "HTTP/1.1 503 Service Unavailable\r\n");
+      }
+      auto other = co_await connect_wire(port, "127.0.0.3");
+      CHECK(co_await status(other) == "HTTP/1.1 200 OK\r\n");
+      CHECK(co_await status(two) == "HTTP/1.1 200 OK\r\n");
+    }
+    while (to.server.connections() != 1) co_await sleep_for(1ms);
+    auto again = co_await connect_wire(port, "127.0.0.2");
+    CHECK(co_await status(again) == "HTTP/1.1 200 OK\r\n");
+  }(server));
+}
+
+TEST_CASE("a burst of connections doesn't get past the caps, though none of them has said a word yet") {
+  Loop loop;
+  TestServer server(loop, describe, {.connections = 7, .connections_per_peer = 5});
+  loop.run([](TestServer& to) -> asio::awaitable<void> {
+    std::vector<Wire> wires;
+    for (const auto* from : {"127.0.0.2", "127.0.0.3"}) {
+      for (int count = 0; count < 20; ++count) {
+        // All of them wait to be accepted before the server's loop runs again.
+        Wire::Socket socket(co_await asio::this_coro::executor);
+        socket.open(asio::ip::tcp::v4());
+        socket.bind({asio::ip::make_address(from), 0});
+        socket.connect({asio::ip::address_v4::loopback(), to.server.port()});
+        wires.emplace_back(std::move(socket));
+      }
+    }
+    int refused = 0;
+    for (std::size_t i = 0; i < wires.size(); ++i) {
+      if (i % 20 >= 5 || i >= 22)
+        refused += (co_await wires[i].hear_until("\r\n")).starts_with("HTTP/1.1 503 ");
+    }
+    CHECK(refused == 33);
+    CHECK(to.server.connections() == 7);
+  }(server));
+}
+
+TEST_CASE("on an address of both families, IPv4 clients are told apart") {
+  Loop loop;
+  std::unique_ptr<TestServer> server;
+  try {
+    server = std::make_unique<TestServer>(loop, describe,
+                                          ServerOptions{.address = "::", .connections_per_peer = 1});
+  } catch (const std::runtime_error&) {
+    WARN("this machine has no IPv6");
+    return;
+  }
+  loop.run([](TestServer& to) -> asio::awaitable<void> {
+    auto one = co_await connect_wire(to.server.port(), "127.0.0.2");
+    auto other = co_await connect_wire(to.server.port(), "127.0.0.3");
+    co_await other.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    CHECK(co_await other.hear_until("\r\n") == "HTTP/1.1 200 OK\r\n");
+    auto two = co_await connect_wire(to.server.port(), "127.0.0.2");
+    CHECK((co_await two.hear_until("\r\n")).starts_with("HTTP/1.1 503 "));
+  }(*server));
 }
 
 TEST_CASE("a handler that fails, says nothing or answers nonsense is answered for with a bare 500") {

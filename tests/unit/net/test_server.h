@@ -132,8 +132,13 @@ class WireServer {
   boost::asio::ip::tcp::acceptor acceptor_;
 };
 
-inline boost::asio::awaitable<Wire> connect_wire(std::uint16_t port) {
+// `from`: the address that it comes from; all of 127.0.0.0/8 is this machine. Empty: the usual one.
+inline boost::asio::awaitable<Wire> connect_wire(std::uint16_t port, std::string from = "") {
   Wire::Socket socket(co_await boost::asio::this_coro::executor);
+  if (!from.empty()) {
+    socket.open(boost::asio::ip::tcp::v4());
+    socket.bind({boost::asio::ip::make_address(from), 0});
+  }
   co_await socket.async_connect({boost::asio::ip::address_v4::loopback(), port}, boost::asio::use_awaitable);
   co_return Wire(std::move(socket));
 }

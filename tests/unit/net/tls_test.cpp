@@ -4,6 +4,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "integrations/net/http_client.h"
 #include "integrations/net/websocket.h"
@@ -44,6 +45,15 @@ Outcome call(Loop& loop, const std::string& url, const std::string& authority) {
     }
   }(client, url, outcome));
   return outcome;
+}
+
+// A client that speaks that version alone, and would speak it with anybody.
+asio::ssl::context client_of(int version) {
+  asio::ssl::context context(asio::ssl::context::tls_client);
+  SSL_CTX_set_security_level(context.native_handle(), 0);
+  SSL_CTX_set_min_proto_version(context.native_handle(), version);
+  SSL_CTX_set_max_proto_version(context.native_handle(), version);
+  return context;
 }
 
 bool contains(const std::string& text, const std::string& part) {
@@ -149,22 +159,131 @@ TEST_CASE("a renewed certificate serves new connections; half a renewal changes 
   CHECK_FALSE(call(loop, url, files.authority_file).failure.empty());
 }
 
-TEST_CASE("TLS older than 1.2 is not spoken") {
+TEST_CASE("only TLS 1.2 and newer is spoken, and only with forward-secret authenticated ciphers") {
+  Loop loop;
+  const TlsFiles elliptic;
+  const TlsFiles rsa("IP:127.0.0.1", KeyKind::rsa);
+  TestServer with_elliptic(loop, greet, served_with(elliptic));
+  TestServer with_rsa(loop, greet, served_with(rsa));
+  struct Offer {
+    int version;
+    const char* ciphers;  // of TLS 1.2 and older
+    TestServer* to;
+    bool taken;
+  };
+  const auto* any = "ALL:@SECLEVEL=0";
+  for (const auto& offer : std::vector<Offer>{
+           {TLS1_3_VERSION, any, &with_elliptic, true},
+           {TLS1_2_VERSION, any, &with_elliptic, true},
+           {TLS1_2_VERSION, any, &with_rsa, true},
+           {TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", &with_elliptic, true},
+           {TLS1_2_VERSION, "ECDHE-RSA-CHACHA20-POLY1305", &with_rsa, true},
+           {TLS1_1_VERSION, any, &with_elliptic, false},
+           {TLS1_1_VERSION, any, &with_rsa, false},
+           {TLS1_VERSION, any, &with_rsa, false},
+           // CBC: no authenticated encryption.
+           {TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA",
+            &with_elliptic, false},
+           {TLS1_2_VERSION, "ECDHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES256-SHA", &with_rsa,
+            false},
+           // The certificate's key itself carries the secret: whoever gets it later reads it all.
+           {TLS1_2_VERSION, "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES128-SHA", &with_rsa, false},
+           {TLS1_2_VERSION, "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-CHACHA20-POLY1305", &with_rsa, false},
+           // Nobody is authenticated, or nothing is encrypted.
+           {TLS1_2_VERSION, "aNULL:@SECLEVEL=0", &with_rsa, false},
+           {TLS1_2_VERSION, "eNULL:@SECLEVEL=0", &with_rsa, false},
+       }) {
+    CAPTURE(offer.version, offer.ciphers);
+    auto context = client_of(offer.version);
+    REQUIRE(SSL_CTX_set_cipher_list(context.native_handle(), offer.ciphers) == 1);
+    bool taken = false;
+    loop.run([](asio::ssl::context& with, std::uint16_t port, bool& result) -> asio::awaitable<void> {
+      auto wire = co_await connect_wire(port);
+      asio::ssl::stream<Wire::Socket&> stream(wire.socket(), with);
+      boost::system::error_code error;
+      co_await stream.async_handshake(asio::ssl::stream_base::client,
+                                      asio::redirect_error(asio::use_awaitable, error));
+      result = !error;
+      if (result) CHECK(SSL_get_current_compression(stream.native_handle()) == nullptr);
+    }(context, offer.to->server.port(), taken));
+    CHECK(taken == offer.taken);
+  }
+}
+
+TEST_CASE("a client can't make the server renegotiate") {
   Loop loop;
   const TlsFiles files;
   TestServer server(loop, greet, served_with(files));
-  asio::ssl::context old(asio::ssl::context::tls_client);
-  SSL_CTX_set_security_level(old.native_handle(), 0);
-  SSL_CTX_set_min_proto_version(old.native_handle(), TLS1_VERSION);
-  SSL_CTX_set_max_proto_version(old.native_handle(), TLS1_1_VERSION);
-  loop.run([](asio::ssl::context& context, std::uint16_t port) -> asio::awaitable<void> {
+  auto context = client_of(TLS1_2_VERSION);
+  loop.run([](asio::ssl::context& with, std::uint16_t port) -> asio::awaitable<void> {
     auto wire = co_await connect_wire(port);
-    asio::ssl::stream<Wire::Socket&> stream(wire.socket(), context);
+    asio::ssl::stream<Wire::Socket&> stream(wire.socket(), with);
+    co_await stream.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+    REQUIRE(SSL_renegotiate(stream.native_handle()) == 1);
     boost::system::error_code error;
     co_await stream.async_handshake(asio::ssl::stream_base::client,
                                     asio::redirect_error(asio::use_awaitable, error));
+    CHECK(contains(error.message(), "no renegotiation"));
+  }(context, server.server.port()));
+}
+
+TEST_CASE("a client that never finishes its handshake costs a connection for the header's time only") {
+  Loop loop;
+  const TlsFiles files;
+  auto options = served_with(files);
+  options.header_time = 60ms;
+  TestServer server(loop, greet, options);
+  loop.run([](TestServer& to) -> asio::awaitable<void> {
+    auto silent = co_await connect_wire(to.server.port());
+    CHECK((co_await silent.hear_all()).empty());
+    // A record of 512 bytes, announced and then given byte by byte.
+    auto slow = co_await connect_wire(to.server.port());
+    co_await slow.say(std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11));
+    boost::system::error_code error;
+    int rounds = 0;
+    for (; rounds < 400 && !error; ++rounds) {
+      co_await asio::async_write(slow.socket(), asio::buffer("x", 1),
+                                 asio::redirect_error(asio::use_awaitable, error));
+      co_await sleep_for(5ms);
+    }
     CHECK(error);
-  }(old, server.server.port()));
+    CHECK(to.server.connections() == 0);
+  }(server));
+}
+
+TEST_CASE("a deadline that falls between two records of an answer ends it all the same") {
+  Loop loop;
+  const TlsFiles files;
+  auto options = served_with(files);
+  options.write_time = 50ms;
+  Signal gone(loop);
+  TestServer server(
+      loop,
+      [&](std::shared_ptr<const ServerRequest>, Exchange& exchange) -> asio::awaitable<void> {
+        try {
+          co_await exchange.respond(Response(200, {}, std::string(50'000'000, 'x')));
+        } catch (const NetError&) {
+          gone.set();
+        }
+      },
+      options);
+  auto context = client_of(TLS1_3_VERSION);
+  loop.run([](asio::ssl::context& with, std::uint16_t port, Signal& given_up) -> asio::awaitable<void> {
+    auto wire = co_await connect_wire(port);
+    asio::ssl::stream<Wire::Socket&> stream(wire.socket(), with);
+    co_await stream.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+    const std::string request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    co_await asio::async_write(stream, asio::buffer(request), asio::use_awaitable);
+    co_await sleep_for(20ms);  // the buffers between us are full now, and the server waits
+    // Room for many records, and the deadline passes, while the loop stands still: it then finds both at
+    // once, the next record goes out at once, and the one after it has nobody left to end it.
+    std::vector<char> bytes(100'000);
+    boost::system::error_code dry;
+    wire.socket().non_blocking(true);
+    while (!dry) wire.socket().read_some(asio::buffer(bytes), dry);
+    std::this_thread::sleep_for(100ms);
+    CHECK(co_await within(5s, given_up.wait()));
+  }(context, server.server.port(), gone));
 }
 
 TEST_CASE("the second connection to an origin resumes the first one's session") {
