@@ -3,7 +3,7 @@
 import { offerToClear } from './clipboard.js';
 import { close, isClosed } from './closed.js';
 import { graceChosen, keyWasPasted, missingIn, offerGraces, rotatedAt, showDeadline } from './expiration.js';
-import { focusKey, forgetKey, key, keyIsGood, masterKeyIn, setUpKeyField } from './key_field.js';
+import { complainOfKey, focusKey, forgetKey, key, keyIsGood, masterKeyIn, setUpKeyField } from './key_field.js';
 import { arrive, forgetFollowed, keepFollowed, keepForSignIn } from './link.js';
 import { sealSubmission } from './message.js';
 import { byId, make, note, say, show, verdict } from './page.js';
@@ -13,7 +13,6 @@ import { stop } from './stop.js';
 import { count, dayAndTime, duration, MINUTE, minutesAndSeconds } from './words.js';
 
 const FEW_TRIES = 3;
-const KEEP_THE_KEY = new Set(['wrong_code', 'grace', 'rotated_at']);  // refusals that aren't about the key
 
 let token = '';
 let look = null;           // what the link is for
@@ -44,9 +43,14 @@ const code = () => byId('code').value.replace(/\s/g, '');
 
 function codeIsGood() {
   if (look.asks !== 'code' || /^[0-9]{6}$/.test(code())) return true;
-  byId('code').setAttribute('aria-invalid', 'true');
-  verdict('code-verdict', 'bad', code() ? 'The code is six digits.' : 'Type the code that stands beside the link.');
+  complainOfCode(code() ? 'The code is six digits.' : 'Type the code that stands beside the link.');
   return false;
+}
+
+function complainOfCode(sentence, { select = false } = {}) {
+  byId('code').setAttribute('aria-invalid', 'true');
+  verdict('code-verdict', 'bad', sentence);
+  if (select) byId('code').select();
 }
 
 // Every gap is named, and the first one gets the focus.
@@ -102,24 +106,25 @@ async function take(answer) {
   tell(answer?.sentence ?? 'No answer came, so it is not known whether the key arrived. Keep it, check your connection, and hand it over again: twice is harmless.', '');
 }
 
+// What the server says stands where it is about: below the code, below the key, or above the button.
 function refused(answer) {
   sealed = null;
   unanswered = false;
   if (answer.attempts_left === 0) return shut('locked');
   showTries(answer.attempts_left);
-  const left = `${answer.attempts_left === 1 ? '1 try is' : `${answer.attempts_left} tries are`} left.`;
-  if (!KEEP_THE_KEY.has(answer.code)) forgetKey();
-  tell(`${answer.sentence} ${left}`, answer.alarm ? 'alarm' : '');
-  if (answer.code === 'wrong_code') {
-    byId('code').setAttribute('aria-invalid', 'true');
-    byId('code').focus();
-    byId('code').select();
-  }
+  const said = `${answer.sentence} ${triesLeft(answer.attempts_left)}`;
+  if (answer.code === 'wrong_code') return complainOfCode(said, { select: true });
+  if (answer.code === 'grace' || answer.code === 'rotated_at') return tell(said, '');
+  forgetKey();
+  if (answer.alarm) return tell(said, 'alarm');
+  complainOfKey(said);
 }
+
+const triesLeft = (left) => left === 1 ? 'One try is left.' : `${left} tries are left.`;
 
 function showTries(left) {
   look.attempts_left = left;
-  say('tries', left <= FEW_TRIES ? `${left === 1 ? 'One try is' : `${left} tries are`} left.` : '');
+  say('tries', left <= FEW_TRIES ? triesLeft(left) : '');
 }
 
 // ---- a master key ----------------------------------------------------------------------------------------------------

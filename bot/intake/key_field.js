@@ -44,10 +44,14 @@ function judge() {
 // For a press on "Hand over": true when there is a whole key.
 export function keyIsGood() {
   const mistake = judge();
-  if (!mistake) return true;
+  if (mistake) complainOfKey(mistake);
+  return !mistake;
+}
+
+export function complainOfKey(sentence) {
   field.setAttribute('aria-invalid', 'true');
-  verdict('key-verdict', 'bad', mistake);
-  return false;
+  verdict('key-verdict', 'bad', sentence);
+  field.focus();
 }
 
 function take(text) {

@@ -59,26 +59,37 @@ export function expiry(iso, now) {
   return at <= now ? `${dayAndTime(at)} (past)` : `${dayAndTime(at)}, in ${duration((at - now) / 1000)}`;
 }
 
-function headline(answer) {
-  if (!answer.done) return sentence(answer.headline);
-  return answer.outcome === 'rotated' ? 'Done: the old key is proven dead. Nothing is left to do.' : sentence(answer.headline);
+// What a person has to do about it, besides what the server says.
+function advice(answer) {
+  if (answer.stage === 'halted') return ' In Slack, your direct message has the button “Try again”.';
+  return answer.stage === 'awaiting_key' ? ' Your direct message has a new link for the next key.' : '';
 }
 
+function showEnd({ outcome }) {
+  const rotated = outcome === 'rotated';
+  say('received-title', rotated ? 'Done' : 'Closed');
+  byId('received-what').hidden = true;
+  if (rotated) say('headline', 'The old key is proven dead. Nothing is left to do.');
+}
+
+const kindOf = (answer) => answer.needs_person || answer.stage === 'halted' ? 'bad'
+  : !answer.done ? '' : answer.outcome === 'rotated' ? 'good' : 'wary';
+
 function render(answer) {
-  const problem = answer.needs_person || answer.stage === 'halted';
-  byId('progress').className = answer.done ? (answer.outcome === 'rotated' ? 'good' : 'wary') : problem ? 'bad' : '';
-  say('headline', headline(answer));
+  const kind = kindOf(answer);
+  byId('progress').className = kind;
+  document.querySelector('.tick').toggleAttribute('hidden', kind === 'bad' || kind === 'wary');
+  say('headline', sentence(answer.headline));
+  if (answer.done) showEnd(answer);
   byId('billing').hidden = !answer.billing;
   say('billing', answer.billing ?? '');
-  const next = answer.stage === 'halted' ? ' In Slack, your direct message has the button “Try again”.'
-    : answer.stage === 'awaiting_key' ? ' Your direct message has a new link for the next key.' : '';
-  note('halted', problem ? 'alarm' : '', answer.sentence ? answer.sentence + next : problem ? `It waits for a person.${next}` : '');
+  const what = answer.sentence || (kind === 'bad' ? 'It waits for a person.' : '');
+  note('halted', kind === 'bad' ? 'alarm' : '', what && what + advice(answer));
   showSteps(answer.lines ?? []);
   note('lost', '', '');
   if (answer.old_key_expires_at) say('old-key-expires', expiry(answer.old_key_expires_at, Date.parse(answer.now)));
-  say('as-of', answer.done ? `As of ${timeWithSeconds(Date.now())}. This page has stopped looking.`
-    : `As of ${timeWithSeconds(Date.now())}. This page keeps looking.`);
-  document.title = `${problem ? 'Needs you' : answer.done ? 'Done' : sentence(answer.stage)} – Keyturn`;
+  say('as-of', `As of ${timeWithSeconds(Date.now())}. This page ${answer.done ? 'has stopped' : 'keeps'} looking.`);
+  document.title = `${kind === 'bad' ? 'Needs you' : answer.done ? 'Done' : sentence(answer.stage)} – Keyturn`;
 }
 
 // ---- the watch ----
