@@ -16,6 +16,8 @@ constexpr std::size_t kShownRequests = 50;
 constexpr storage::Duration kLookEvery = 150ms;
 constexpr int kLooksBetweenComments = 100;  // a comment every 15 s keeps the connection alive
 
+constexpr const char* kScript = "text/javascript; charset=utf-8";
+
 struct Page {
   std::string_view path;
   const char* type;
@@ -25,10 +27,17 @@ struct Page {
 constexpr std::array kPages = {
     Page{"/", "text/html; charset=utf-8", assets::workspace_html},
     Page{"/workspace.css", "text/css; charset=utf-8", assets::workspace_css},
-    Page{"/blocks.js", "text/javascript; charset=utf-8", assets::blocks_js},
-    Page{"/slack.js", "text/javascript; charset=utf-8", assets::slack_js},
-    Page{"/vendors.js", "text/javascript; charset=utf-8", assets::vendors_js},
-    Page{"/workspace.js", "text/javascript; charset=utf-8", assets::workspace_js},
+    Page{"/workspace.js", kScript, assets::workspace_js},
+    Page{"/blocks.js", kScript, assets::blocks_js},
+    Page{"/composer.js", kScript, assets::composer_js},
+    Page{"/dialogs.js", kScript, assets::dialogs_js},
+    Page{"/dom.js", kScript, assets::dom_js},
+    Page{"/faults.js", kScript, assets::faults_js},
+    Page{"/mrkdwn.js", kScript, assets::mrkdwn_js},
+    Page{"/server.js", kScript, assets::server_js},
+    Page{"/slack.js", kScript, assets::slack_js},
+    Page{"/stripe.js", kScript, assets::stripe_js},
+    Page{"/worlds.js", kScript, assets::worlds_js},
 };
 
 constexpr const char* kContentSecurityPolicy =

@@ -1,111 +1,177 @@
-// The Slack side of the page: channels, messages with working elements, and a line for commands.
-import { make, mrkdwn, renderBlocks } from './blocks.js';
+// The chat side: who one is, where one looks, the messages with their working elements, the app's home tab, modals.
+import { renderBlocks } from './blocks.js';
+import { setUpComposer } from './composer.js';
+import { button, byId, draw, drawList, make } from './dom.js';
+import { mrkdwn } from './mrkdwn.js';
+import { post } from './server.js';
 
-const messages = document.querySelector('#messages');
-const answer = document.querySelector('#answer');
-const inputs = {};   // what was ticked and typed, by message
-const drawn = {};    // what each message looked like when it was drawn: only changed ones are drawn again
+const GROUPED = 5 * 60 * 1000;  // messages of one person within this time stand below one name
+
 let person = 'U0ADMIN';
-let channel = 'C0OPS';
-let shown = '';
-
-export async function post(path, body) {
-  const response = await fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-  return response.json();
-}
-
-function tellOutcome(what, result) {
-  answer.textContent = result.error ? `${what}: ${result.error}` : `${what}: acknowledged after ${result.milliseconds} ms`;
-}
+let place = 'C0OPS';         // a channel's id, or 'home'
+let state = null;
+const given = {};            // what was ticked and typed: by place, message and person
+const read = {};             // the newest message seen: by person and place
+const modals = new Set();    // views that are shown
 
 const direct = () => 'D' + person.slice(1);
+const names = () => Object.fromEntries(state.people.map(({ id, real_name: name }) => [id, name]));
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-function visibleMessages(state) {
-  const found = state.slack.channels.find((candidate) => candidate.id === channel);
+function tell(text, bad = false) {
+  byId('answer').textContent = text;
+  byId('answer').className = bad ? 'bad' : 'soft';
+}
+const tellOutcome = (what, { error, milliseconds }) =>
+  tell(error ? `${what}: ${error}` : `${what}: acknowledged after ${milliseconds} ms`, Boolean(error));
+
+// ---- the sidebar ----
+
+const PEOPLE = { U0ADMIN: 'superadmin', U0GRACE: 'superadmin', U0MEMBER: 'member', U0GUEST: 'guest', U0GONE: 'deactivated', U0STRANGER: 'outsider' };
+
+function places() {
+  const channels = state.channels.filter(({ id, is_im: im, messages }) => !im && (id === 'C0OPS' || messages.length));
+  return [
+    ...channels.map(({ id, name }) => ({ id, name, sign: '#', group: 'Channels' })),
+    { id: direct(), name: 'keyturn', sign: '●', group: 'Direct messages' },
+    { id: 'home', name: 'Keyturn home', sign: '⌂', group: 'Apps' },
+  ];
+}
+
+function messagesOf(id) {
+  const found = state.channels.find((channel) => channel.id === id);
   if (!found) return [];
-  const own = found.ephemerals.filter((message) => message.only_for === person);
-  return [...found.messages, ...own].sort((one, other) => one.ts.localeCompare(other.ts));
+  return [...found.messages, ...found.ephemerals.filter(({ only_for: who }) => who === person)]
+    .sort((one, other) => one.ts.localeCompare(other.ts));
 }
 
-function drawMessage(message, people) {
-  const at = channel;
-  const state = (inputs[at + message.ts + person] ??= {});
-  const click = async (action, block, value) => {
-    const wish = { user: person, channel: at, ts: message.ts, action_id: action, block_id: block, state };
-    if (value !== undefined) wish.value = value;
-    tellOutcome('Click', await post('/slack/click', wish));
-  };
-  const time = new Date(message.at).toLocaleTimeString();
-  const notes = [time, message.only_for ? 'only visible to you' : null, message.edits ? 'edited' : null].filter(Boolean);
+function unread(id) {
+  const seen = read[person + id] ?? '';
+  return messagesOf(id).filter(({ ts, user }) => ts > seen && user !== person).length;
+}
+
+async function go(id) {
+  place = id;
+  if (id === 'home') await post('/slack/home', { user: person });
+  drawSlack(state);
+}
+
+function drawSidebar() {
+  const rows = places().map((each) => ({ ...each, unread: each.id === place ? 0 : unread(each.id), current: each.id === place }));
+  draw(byId('places'), rows, () => Object.entries(Object.groupBy(rows, ({ group }) => group)).map(([group, members]) =>
+    make('div', { className: 'group' }, make('h3', {}, group), members.map((each) =>
+      button([make('span', { className: 'sign', 'aria-hidden': 'true' }, each.sign), make('span', { className: 'name' }, each.name),
+        each.unread ? make('span', { className: 'count', 'aria-label': `${each.unread} unread` }, String(each.unread)) : ''],
+      () => go(each.id), { className: each.unread ? 'place unread' : 'place', 'aria-current': each.current ? 'true' : null, data: { key: `place ${each.id}` } })))));
+}
+
+function setUpPerson() {
+  const choice = byId('person');
+  if (choice.options.length) return;
+  for (const { id, real_name: name, is_bot: bot } of state.people) {
+    if (!bot) choice.add(new Option(`${capital(name)}, ${PEOPLE[id] ?? id}`, id));
+  }
+  choice.value = person;
+  choice.addEventListener('change', () => {
+    const wasDirect = place === direct();
+    person = choice.value;
+    go(wasDirect ? direct() : place);
+  });
+}
+
+// ---- messages ----
+
+function contextFor(where, wish) {
+  const kept = (given[where + person] ??= {});
+  return { people: names(), state: kept, click: async (action, block, value) => {
+    const answer = await post('/slack/click', { user: person, ...wish, action_id: action, block_id: block, state: kept, ...(value === undefined ? {} : { value }) });
+    tellOutcome('Click', answer);
+  } };
+}
+
+const timeOf = (at) => new Date(at).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+
+function avatar(user, people) {
+  const name = people[user] ?? user;
+  return make('span', { className: user === state.bot_user ? 'avatar app' : 'avatar', 'aria-hidden': 'true' }, name.charAt(0).toUpperCase());
+}
+
+function messageNode(message, follows, channel) {
+  const people = names();
+  const app = message.user === state.bot_user;
   const body = message.blocks.length
-    ? renderBlocks(message.blocks, { people, state, click })
-    : [make('div', { className: 'block-text' }, ...mrkdwn(message.text, people))];
-  return make('div', { className: message.only_for ? 'message ephemeral' : 'message' },
-    make('span', { className: 'who' }, people[message.user] ?? message.user), ' ',
-    make('span', { className: 'when' }, notes.join(', ')), ...body);
+    ? renderBlocks(message.blocks, contextFor(channel + message.ts, { channel, ts: message.ts }))
+    : [make('div', { className: 'block-text' }, mrkdwn(message.text, people))];
+  const head = make('p', { className: follows ? 'head visually-hidden' : 'head' }, make('strong', {}, app ? 'Keyturn' : capital(people[message.user] ?? message.user)),
+    app ? make('span', { className: 'chip' }, 'app') : '', make('time', { className: 'soft', dateTime: message.at }, timeOf(message.at)));
+  return make('article', { className: ['message', follows ? 'follows' : '', message.only_for ? 'ephemeral' : ''].join(' ') },
+    follows ? make('span', { className: 'avatar none' }) : avatar(message.user, people),
+    make('div', { className: 'said' }, message.only_for ? make('p', { className: 'only soft' }, 'Only visible to you') : '', head, body,
+      message.edits ? make('span', { className: 'soft edited' }, '(edited)') : ''));
 }
 
-function drawMessages(state, people) {
-  const view = channel + person;
-  const atEnd = messages.scrollTop + messages.clientHeight >= messages.scrollHeight - 40;
-  if (shown !== view) {
-    messages.replaceChildren();
-    for (const key of Object.keys(drawn)) delete drawn[key];
-    shown = view;
-  }
-  const wanted = visibleMessages(state);
-  const kept = new Set(wanted.map((message) => message.ts));
-  for (const ts of Object.keys(drawn)) {
-    if (!kept.has(ts)) { drawn[ts].node.remove(); delete drawn[ts]; }
-  }
-  for (const message of wanted) {
-    const look = JSON.stringify(message);
-    if (drawn[message.ts]?.look === look) continue;
-    const node = drawMessage(message, people);
-    if (drawn[message.ts]) drawn[message.ts].node.replaceWith(node); else messages.append(node);
-    drawn[message.ts] = { look, node };
-  }
-  if (atEnd) messages.scrollTop = messages.scrollHeight;
+function drawMessages() {
+  const pane = byId('messages');
+  const atEnd = pane.scrollTop + pane.clientHeight >= pane.scrollHeight - 60;
+  const moved = pane.dataset.place !== place + person;
+  pane.dataset.place = place + person;
+  const messages = messagesOf(place);
+  if (messages.length) read[person + place] = messages.at(-1).ts;
+  let before = null;
+  drawList(pane, messages.length ? messages.map((message) => {
+    const follows = before?.user === message.user && !message.only_for && !before.only_for && Date.parse(message.at) - Date.parse(before.at) < GROUPED;
+    before = message;
+    return { key: person + place + message.ts, look: [message, follows], build: () => messageNode(message, follows, place) };
+  }) : [{ key: 'empty' + place, look: place, build: () => make('p', { className: 'empty soft' }, place === direct()
+    ? 'Keyturn writes here when you start a rotation: the checks, the dashboard steps, and the link to the form.'
+    : 'Nothing has been said here yet. Type /rotate stripe prod below.') }]);
+  if (moved || atEnd) pane.scrollTop = pane.scrollHeight;
 }
 
-function drawChannels(state, again) {
-  const offers = [['C0OPS', '#billing-ops'], [direct(), 'Keyturn (direct message)']];
-  document.querySelector('#channels').replaceChildren(...offers.map(([id, name]) => {
-    const count = state.slack.channels.find((candidate) => candidate.id === id)?.messages.length ?? 0;
-    const tab = make('button', { type: 'button', ariaSelected: String(id === channel), role: 'tab' }, `${name} (${count})`);
-    tab.addEventListener('click', () => { channel = id; again(); });
-    return tab;
-  }));
+function drawHome() {
+  const pane = byId('messages');
+  pane.dataset.place = 'home' + person;
+  const view = state.homes[person];
+  drawList(pane, [{ key: 'home' + person, look: view ?? null, build: () => view
+    ? make('div', { className: 'home' }, renderBlocks(view.blocks, contextFor('home', { home: true })))
+    : make('p', { className: 'empty soft' }, 'The app has published no home tab for you yet.') }]);
 }
 
-export function drawSlack(state, again) {
-  const people = Object.fromEntries(state.slack.people.map((one) => [one.id, one.name]));
-  const choice = document.querySelector('#person');
-  if (!choice.options.length) {
-    for (const one of state.slack.people) if (!one.is_bot) choice.add(new Option(`${one.name} (${one.id})`, one.id));
-    choice.value = person;
-    choice.addEventListener('change', () => {
-      if (channel === direct()) channel = 'D' + choice.value.slice(1);
-      person = choice.value;
-      again();
-    });
-  }
-  drawChannels(state, again);
-  drawMessages(state, people);
+// ---- modals, should an app open one ----
+
+function showModal(view) {
+  modals.add(view.id);
+  const context = { people: names(), state: {}, click: () => {} };
+  const box = make('dialog', { 'aria-label': view.title.text }, make('h2', {}, view.title.text), renderBlocks(view.blocks, context));
+  const close = () => box.remove();
+  box.append(make('div', { className: 'row end' }, button(view.close?.text ?? 'Close', close),
+    view.submit ? button(view.submit.text, async () => {
+      tellOutcome('Form', await post('/slack/submit', { user: person, view_id: view.id, values: context.state }));
+      close();
+    }, { className: 'primary' }) : ''));
+  document.body.append(box);
+  box.showModal();
 }
 
+// ---- all of it ----
+
+export function drawSlack(slack) {
+  state = slack;
+  setUpPerson();
+  drawSidebar();
+  const here = places().find(({ id }) => id === place) ?? { name: place, sign: '' };
+  byId('place-name').textContent = here.sign === '#' ? `#${here.name}` : capital(here.name);
+  byId('place-about').textContent = place === 'C0OPS' ? 'Where the team is told what happens' : place === 'home' ? 'Everybody’s view of the keys' : 'Between you and the bot';
+  byId('composer').hidden = place === 'home';
+  if (place === 'home') drawHome(); else drawMessages();
+  for (const view of Object.values(slack.views)) if (view.type === 'modal' && !modals.has(view.id)) showModal(view);
+}
+
+// Slack sends text with these three escaped.
 const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
-document.querySelector('#composer').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const line = document.querySelector('#line');
-  const typed = line.value.trim();
-  if (!typed) return;
-  line.value = '';
-  if (!typed.startsWith('/')) {
-    tellOutcome('Message', await post('/slack/say', { user: person, channel, text: escape(typed) }));
-    return;
-  }
+setUpComposer(async (typed) => {
+  if (!typed.startsWith('/')) return tellOutcome('Message', await post('/slack/say', { user: person, channel: place, text: escape(typed) }));
   const [command, rest] = typed.split(/\s(.*)/s);
-  tellOutcome(command, await post('/slack/command', { user: person, channel, command, text: escape(rest ?? '') }));
+  tellOutcome(command, await post('/slack/command', { user: person, channel: place, command, text: escape(rest ?? '') }));
 });

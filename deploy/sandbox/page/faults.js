@@ -1,0 +1,97 @@
+// Breaking things on purpose: the emulators' knobs, each with what it imitates, and the drills.
+import { button, draw, make } from './dom.js';
+import { get, post } from './server.js';
+
+// `knob` is what the vendor's emulator takes (its header lists them all).
+const FAULTS = [
+  ['Slack', [
+    ['Socket cut', 'The connection breaks without a word.', '/slack/socket', { do: 'cut' }],
+    ['Socket refresh', 'Slack asks the bot to come back on a new socket, as it does every few hours.', '/slack/socket', { do: 'refresh', seconds: 2 }],
+    ['Half-open', 'The socket looks alive and delivers nothing.', '/slack/socket', { do: 'half_open' }],
+    ['Every command twice', 'An envelope is delivered again, as after a lost acknowledgement.', '/slack/socket', { do: 'duplicate', count: 3 }],
+    ['Web API down', 'Messages can’t be sent: 503 for everything.', '/fault', { system: 'slack', kind: 'status', status: 503 }],
+    ['Rate limited', 'The next five calls are told to wait two seconds.', '/fault', { system: 'slack', kind: 'status', status: 429, times: 5 }],
+  ]],
+  ['Stripe', [
+    ['Server errors', 'Every answer is a 500: nobody can tell what a key is.', '/fault', { system: 'stripe', kind: 'status', status: 500 }],
+    ['A proxy’s page', 'HTML instead of JSON, as from something in between.', '/fault', { system: 'stripe', kind: 'status', status: 502, html: true }],
+    ['Slow', 'Each answer takes two seconds.', '/fault', { system: 'stripe', kind: 'delay', milliseconds: 2000 }],
+    ['The old key outlives its deadline', 'By twenty seconds: a longer expiration was chosen than said.', '/fault', { system: 'stripe', kind: 'expiry_lag', seconds: 20 }],
+  ]],
+  ['Infisical', [
+    ['Changes need approval', 'A write answers 200 with a change request, and the secret stays as it was.', '/fault', { system: 'infisical', kind: 'approval_policy', on: true, environment: 'prod' }],
+    ['Values hidden', 'The machine identity may not see values any more.', '/fault', { system: 'infisical', kind: 'hidden_value', on: true }],
+    ['Read only', 'It may not write any more.', '/fault', { system: 'infisical', kind: 'read_only', on: true }],
+    ['Tokens expire', 'All access tokens are over now.', '/fault', { system: 'infisical', kind: 'expire_tokens' }],
+    ['Answers lost', 'The next write happens, and its answer is lost.', '/fault', { system: 'infisical', kind: 'close', after: true, method: 'PATCH', times: 1 }],
+  ]],
+  ['Heroku', [
+    ['Release fails', 'The next release fails, and no dyno moves.', '/fault', { system: 'heroku', kind: 'release_fails' }],
+    ['Dynos crash', 'Dynos that start from now on crash.', '/fault', { system: 'heroku', kind: 'dyno_crashes', on: true }],
+    ['Dynos hang', 'Dynos that start from now on stay “starting”.', '/fault', { system: 'heroku', kind: 'dyno_stuck', on: true }],
+    ['Log torn', 'The open log streams break off.', '/fault', { system: 'heroku', kind: 'log_cut' }],
+    ['Quota used up', 'Every call is 429 until there are tokens again.', '/fault', { system: 'heroku', kind: 'quota', remaining: 0 }],
+  ]],
+  ['Billing', [
+    ['A bug of its own', '500 whatever Stripe says.', '/fault', { system: 'billing', kind: 'broken', on: true }],
+    ['Error in a 200', 'When Stripe refuses, it answers 200 with an error inside.', '/fault', { system: 'billing', kind: 'swallow', on: true }],
+  ]],
+];
+const SYSTEMS = ['slack', 'stripe', 'infisical', 'heroku', 'billing'];
+
+const ordered = [];  // what was ordered from this page since the last "clear"
+let drills = null;   // null: not known yet; []: this sandbox has none
+get('/drills').then((list) => { drills = list; }, () => { drills = []; });
+
+async function clear() {
+  ordered.length = 0;
+  await Promise.all(SYSTEMS.map((system) => post('/fault', { system, kind: 'clear' })));
+}
+
+function fault([name, what, path, knob]) {
+  return make('li', { className: 'row-card' }, make('div', {}, make('strong', {}, name), make('p', { className: 'soft' }, what)),
+    button('Break', async (pressed) => {
+      const answer = await post(path, knob);
+      pressed.textContent = answer.error ? 'Refused' : 'Broken';
+      if (!answer.error) ordered.push(name);
+    }, { className: 'danger', 'aria-label': `Break: ${name}`, data: { key: `fault ${name}` } }));
+}
+
+export const faultsActive = (all) => SYSTEMS.flatMap((system) => (all[system].faults ?? []).map(({ kind, status }) => `${system}: ${status ?? kind}`));
+
+// ---- drills ----
+
+const HOLDS = { true: ['✓', 'good', 'holds'], false: ['✗', 'bad', 'does not hold'], null: ['?', 'wary', 'can’t be seen'] };
+
+function score(drill) {
+  const kind = { passed: 'good', failed: 'bad' }[drill.score] ?? 'wary';
+  return make('section', { className: 'card', 'aria-live': 'polite' },
+    make('h3', {}, drill.title, ' ', make('span', { className: `chip ${kind}` }, drill.score)),
+    make('ul', { className: 'plain' }, drill.facts.map(({ what, holds, found }) => {
+      const [sign, colour, word] = HOLDS[holds];
+      return make('li', {}, make('span', { className: colour, 'aria-hidden': 'true' }, sign), make('span', { className: 'visually-hidden' }, `${word}: `), ` ${what} `,
+        make('span', { className: 'soft' }, found ?? ''));
+    })),
+    make('h4', {}, 'What should have been seen'), make('ul', {}, drill.should_have_seen.map((text) => make('li', {}, text))),
+    drill.running ? button('Stop the drill', () => post('/drill/stop', {}), { data: { key: 'drill stop' } }) : '');
+}
+
+function drillRow({ name, title, sentence, steps }, busy) {
+  return make('li', { className: 'row-card' }, make('div', {}, make('strong', {}, title), make('p', { className: 'soft' }, sentence),
+    make('details', {}, make('summary', {}, 'Steps'), make('ol', {}, steps.map((step) => make('li', {}, step))))),
+  make('div', { className: 'row' }, button('Play it', () => post('/drill/start', { name, play: true }), { disabled: busy, 'aria-label': `Play: ${title}`, data: { key: `play ${name}` } }),
+    button('I’ll do it', () => post('/drill/start', { name, play: false }), { disabled: busy, 'aria-label': `Do it myself: ${title}`, data: { key: `self ${name}` } })));
+}
+
+export function drawFaults(pane, all) {
+  const active = faultsActive(all);
+  const drill = all.drill ?? null;
+  return draw(pane, [active, drill, drills, ordered], () => [
+    drills?.length ? [make('h3', {}, 'Drills'), make('p', { className: 'soft' }, 'A bad night, set up and scored. Let it be played, or do it yourself.'),
+      drill ? score(drill) : '', make('ul', { className: 'plain' }, drills.map((each) => drillRow(each, Boolean(drill?.running))))] : '',
+    make('h3', {}, 'Faults'),
+    make('p', { className: 'row' }, make('span', { className: 'soft' }, active.length ? `Active: ${active.join(', ')}.` : 'Break one thing at a time, and watch what the bot makes of it.'),
+      button('Mend everything', clear, { data: { key: 'mend' } })),
+    FAULTS.flatMap(([system, list]) => [make('h4', {}, system), make('ul', { className: 'plain' }, list.map(fault))]),
+  ].flat(2));
+}
