@@ -59,7 +59,7 @@ async function go(id) {
 function drawSidebar() {
   const rows = places().map((each) => ({ ...each, unread: each.id === place ? 0 : unread(each.id), current: each.id === place }));
   draw(byId('places'), rows, () => Object.entries(Object.groupBy(rows, ({ group }) => group)).map(([group, members]) =>
-    make('div', { className: 'group' }, make('h3', {}, group), members.map((each) =>
+    make('div', { className: 'group' }, make('p', { className: 'group-name' }, group), members.map((each) =>
       button([make('span', { className: 'sign', 'aria-hidden': 'true' }, each.sign), make('span', { className: 'name' }, each.name),
         each.unread ? make('span', { className: 'count', 'aria-label': `${each.unread} unread` }, String(each.unread)) : ''],
       () => go(each.id), { className: each.unread ? 'place unread' : 'place', 'aria-current': each.current ? 'true' : null, data: { key: `place ${each.id}` } })))));
