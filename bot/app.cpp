@@ -37,6 +37,8 @@ namespace {
 constexpr Duration kShutdownLimit = std::chrono::seconds(10);
 constexpr Duration kGaugeInterval = std::chrono::seconds(5);
 constexpr Duration kSlackRetry = std::chrono::seconds(5);
+// An operator's browser opens six at most; an office behind one address still fits.
+constexpr std::size_t kFormConnectionsPerPeer = 64;
 
 net::ClientOptions client_options(const Config& config) {
   net::ClientOptions options;
@@ -74,6 +76,9 @@ net::ServerOptions form_options(const FormSettings& form) {
   options.report = report_handler;
   options.certificate_file = form.certificate_file;
   options.private_key_file = form.private_key_file;
+  // So that nobody alone can keep the operator out. Behind a proxy all connections have the proxy's address:
+  // a cap would be one on everybody together, and who gets how many is the proxy's business.
+  options.connections_per_peer = form.behind_proxy ? 0 : kFormConnectionsPerPeer;
   return options;
 }
 

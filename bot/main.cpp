@@ -1,7 +1,9 @@
 // keyturn: the command line. Thread: the main thread is the io thread.
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -26,10 +28,24 @@ Settings read(const std::string& file) {
   return {{}, kBadSettings};
 }
 
+// The form takes 4,096 connections, and the soft limit of a shell or of systemd is 1,024: more of them would
+// leave no descriptor for Slack or the vendors. Not beyond what can be needed, where there is no hard limit.
+void allow_many_connections() {
+  constexpr rlim_t kPlenty = 65536;
+  struct rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  const rlim_t wanted = std::min(files.rlim_max, kPlenty);
+  if (files.rlim_cur >= wanted) return;
+  files.rlim_cur = wanted;
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+    keyturn::bot::log::warning("the limit of open files stays as it is", {});
+}
+
 int run(const std::string& file) {
   auto [config, status] = read(file);
   if (status != 0) return status;
   if (!keyturn::bot::log::set_level(config.log_level)) return kBadSettings;
+  allow_many_connections();
   std::string why;
   if (!keyturn::storage::protect_process_memory(why)) {
     keyturn::bot::log::warning("process memory is not fully protected", {{"why", why}});

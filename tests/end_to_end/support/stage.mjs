@@ -47,8 +47,11 @@ export class Stage {
     await writeFile(this.settings, text);
   }
 
-  async startBot() {
-    this.bot = new Process(bot, ['run', '--config', this.settings]);
+  // `softFileLimit`: instead of the one that Node has raised for itself and its children.
+  async startBot({ softFileLimit } = {}) {
+    const limited = softFileLimit ? ['sh', '-c', `ulimit -S -n ${softFileLimit} && exec "$@"`, 'sh'] : [];
+    const [file, ...args] = [...limited, bot, 'run', '--config', this.settings];
+    this.bot = new Process(file, args);
     this.bots.push(this.bot);
     await until('the bot to be ready', async () => this.bot.ended || (await this.ready()));
     assert.ok(!this.bot.ended, this.bot.errors);
