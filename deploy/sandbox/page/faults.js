@@ -40,8 +40,7 @@ const FAULTS = [
 const SYSTEMS = ['slack', 'stripe', 'infisical', 'heroku', 'billing'];
 
 const ordered = [];  // what was ordered from this page since the last "clear"
-let drills = null;   // null: not known yet; []: this sandbox has none
-get('/drills').then((list) => { drills = list; }, () => { drills = []; });
+let drills = null;   // null: not asked for yet
 
 async function clear() {
   ordered.length = 0;
@@ -83,7 +82,15 @@ function drillRow({ name, title, sentence, steps }, busy) {
     button('I’ll do it', () => post('/drill/start', { name, play: false }), { disabled: busy, 'aria-label': `Do it myself: ${title}`, data: { key: `self ${name}` } })));
 }
 
+// Asked for once, of a sandbox that has some.
+function learnDrills(all) {
+  if (drills || !('drill' in all)) return;
+  drills = [];
+  get('/drills').then((list) => { drills = list; }, () => {});
+}
+
 export function drawFaults(pane, all) {
+  learnDrills(all);
   const active = faultsActive(all);
   const drill = all.drill ?? null;
   return draw(pane, [active, drill, drills, ordered], () => [

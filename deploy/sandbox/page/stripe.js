@@ -113,10 +113,9 @@ function build() {
 
 export function drawStripe(pane, stripe) {
   [container, state] = [pane, stripe];
-  // An open menu must not be pulled away under the pointer: last_used alone redraws nothing then.
-  const menuOpen = pane.querySelector('details[open]') !== null;
-  const look = shown().map(({ last_used: used, ...rest }) => menuOpen ? rest : { ...rest, used: clock(used) });
-  return draw(pane, [mode, menuOpen ? pane.dataset.look : '', look], build);
+  // An open menu must not be pulled away under the pointer.
+  if (pane.querySelector('details[open]')) return false;
+  return draw(pane, [mode, shown().map(({ last_used: used, ...rest }) => ({ ...rest, used: clock(used) }))], build);
 }
 
 // What has changed apart from being used, for the tab's badge.

@@ -47,7 +47,7 @@ function drawBilling(pane, all) {
 }
 
 const WORLDS = [
-  { id: 'stripe', name: 'Stripe dashboard', draw: (pane, all) => drawStripe(pane, all.stripe), news: (all) => stripeNews(all.stripe) },
+  { id: 'stripe', name: 'Stripe', draw: (pane, all) => drawStripe(pane, all.stripe), news: (all) => stripeNews(all.stripe) },
   { id: 'infisical', name: 'Infisical', draw: (pane, all) => drawInfisical(pane, all.infisical), news: ({ infisical }) => infisical.secrets.map(({ id, version }) => [id, version]) },
   { id: 'heroku', name: 'Heroku', draw: (pane, all) => drawHeroku(pane, all.heroku), news: ({ heroku }) => heroku.apps.map(({ releases, dynos }) => [releases.length, dynos.map(({ state }) => state)]) },
   { id: 'billing', name: 'Billing', draw: drawBilling, news: (all) => [all.billing.last?.healthy, all.billing_staging.last?.healthy] },
