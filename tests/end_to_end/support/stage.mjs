@@ -48,6 +48,11 @@ export class Stage {
   }
 
   // `softFileLimit`: instead of the one that Node has raised for itself and its children.
+  // Any other change of the settings' text.
+  async rewrite(change) {
+    await writeFile(this.settings, change(await readFile(this.settings, 'utf8')));
+  }
+
   async startBot({ softFileLimit } = {}) {
     const limited = softFileLimit ? ['sh', '-c', `ulimit -S -n ${softFileLimit} && exec "$@"`, 'sh'] : [];
     const [file, ...args] = [...limited, bot, 'run', '--config', this.settings];
