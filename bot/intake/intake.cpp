@@ -251,8 +251,8 @@ boost::asio::awaitable<net::Response> Intake::sign_in(Request request) {
   auto brought = read_sign_in(request->body);
   if (!brought) co_return refuse("malformed", 400, "malformed", brought.error().sentence);
   if (too_often(brought->token)) co_return limited();
-  const auto signed_in = co_await options_.sign_in->finish(storage::sha256_hex(brought->token),
-                                                        std::move(brought->state), std::move(brought->code));
+  const auto signed_in = co_await options_.sign_in->finish(
+      storage::sha256_hex(brought->token), std::move(brought->state), std::move(brought->code));
   if (!signed_in) co_return refuse("refused", 403, "refused", signed_in.error());
   observer_("signed_in");
   net::Response response = json(200, to_json("signed_in", ""));
