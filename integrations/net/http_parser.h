@@ -49,6 +49,7 @@ class MessageParser final : public boost::beast::http::basic_parser<is_request> 
   Error feed(WipingBuffer& input) {
     Error error;
     while (!input.empty() && !this->is_done()) {
+      if (awaits_more_of_the_end(input)) return {};
       const std::size_t used = this->put(input.data(), error);
       input.consume(used);
       if (error == boost::beast::http::error::need_more)
@@ -62,6 +63,13 @@ class MessageParser final : public boost::beast::http::basic_parser<is_request> 
   // Longer than any header section that we allow; without it a chunk's extension could grow for ever.
   static constexpr std::size_t kLongestLine = 256UL * 1024;
   static Error too_long() { return boost::beast::http::error::header_limit; }
+
+  // When a last chunk ("0", CRLF) comes in parts, Beast asserts that at least five bytes are there at its
+  // second look. Nothing is lost by waiting: no message of chunks is complete with fewer ("0", CRLF, CRLF).
+  bool awaits_more_of_the_end(const WipingBuffer& input) const {
+    constexpr std::size_t kShortestEnd = 5;
+    return this->is_header_done() && this->chunked() && input.size() < kShortestEnd;
+  }
 
   void count(std::size_t line, Error& error) {
     header_size_ += line;

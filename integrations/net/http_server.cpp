@@ -226,6 +226,7 @@ class HttpServer::Listener::Client {
   bool idle_ = false;
   bool keep_alive_ = true;
   bool http_1_0_ = false;
+  bool gone_ = false;
   std::size_t served_ = 0;
 };
 
@@ -412,6 +413,7 @@ asio::awaitable<void> HttpServer::Listener::Client::write(asio::const_buffer byt
   deadline_.clear();
   if (!error) co_return;
   co_await throw_if_cancelled();
+  gone_ = true;
   throw NetError("the client is gone: " + in_words(error), /*request_was_sent=*/true);
 }
 
@@ -423,7 +425,8 @@ asio::awaitable<HttpServer::Listener::Client::Next> HttpServer::Listener::Client
     co_await listener_->handler_(request, reply);
   } catch (...) {
     threw = true;
-    if (options().report) options().report(request->path, std::current_exception());
+    // Not when the client went away: that is nobody's fault here, and would let it write our log.
+    if (options().report && !gone_) options().report(request->path, std::current_exception());
   }
   co_await throw_if_cancelled();
   switch (reply.state()) {

@@ -72,7 +72,8 @@ struct ServerOptions {
   storage::Duration body_time = std::chrono::seconds(20);
   storage::Duration idle_time = std::chrono::seconds(60);   // between requests
   storage::Duration write_time = std::chrono::seconds(30);  // for a client to take what one call writes
-  // Told about a handler that threw (the client sees a bare 500). May be empty.
+  // Told about a handler that threw (the client sees a bare 500), but not once the client is gone. May be
+  // empty.
   std::function<void(const std::string& path, std::exception_ptr failure)> report;
 };
 

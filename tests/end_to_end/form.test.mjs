@@ -1,13 +1,13 @@
 // The one-time form on real sockets: inert to whoever only looks, spent once, gone in time, and over TLS.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
-import { get } from 'node:https';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { Agent, get } from 'node:https';
 import { test } from 'node:test';
 import { adasMessages, assertNowhere, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
 
-test('looking costs nothing, and of a hundred posts at once one wins', async (t) => {
+test('looking costs nothing, and of sixty posts at once one wins', async (t) => {
   const stage = await Stage.open();
   t.after(() => stage.close());
   await stage.startBot();
@@ -26,7 +26,8 @@ test('looking costs nothing, and of a hundred posts at once one wins', async (t)
   assert.equal((await stage.look(link)).state, 'open');
 
   const key = await stage.rotateInDashboard(7);
-  const sealed = await Promise.all(Array.from({ length: 100 }, () => stage.seal(link, key)));
+  // As many connections as one address is given, nearly.
+  const sealed = await Promise.all(Array.from({ length: 60 }, () => stage.seal(link, key)));
   const answers = await Promise.all(sealed.map((message) => stage.post(link, 'submit', message)));
   assert.equal(answers.filter(({ state }) => state === 'received').length, 1);
   assert.ok(answers.some(({ state }) => state === 'used'));
@@ -153,4 +154,44 @@ test('with certificate files the form speaks TLS, and says so for a year', async
   answer.destroy();
   await assert.rejects(fetch(`${stage.places.form}/form`), 'plain http is not answered');
   await assertNowhere(stage, [await readFile(privateKey, 'utf8')].map((text) => text.split('\n')[1]));
+});
+
+// What a person's certificate program does under a bot that runs for months.
+test('a renewed certificate is taken up without a restart, and who is connected goes on', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  const make = (name) => {
+    const [certificate, privateKey] = [`${stage.folder}/${name}.pem`, `${stage.folder}/${name}.key`];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1',
+      '-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', privateKey, '-out', certificate],
+    { stdio: 'ignore' });
+    return { certificate, privateKey };
+  };
+  const [used, renewed] = [make('used'), make('renewed')];
+  const settings = await readFile(stage.settings, 'utf8');
+  await writeFile(stage.settings, settings.replace('[form]',
+    `[form]\ncertificate_file = "${used.certificate}"\nprivate_key_file = "${used.privateKey}"`)
+    .replace(/public_url = "http:/, 'public_url = "https:'));
+  await stage.startBot();
+  const url = `${stage.places.form.replace('http:', 'https:')}/form`;
+  const ca = [await readFile(used.certificate), await readFile(renewed.certificate)];
+  const look = (agent) => new Promise((resolve, reject) => {
+    get(url, { ca, agent }, (answer) => {
+      const { CN } = answer.socket.getPeerCertificate().subject;
+      const from = answer.socket.localPort;
+      answer.resume().on('end', () => resolve({ status: answer.statusCode, CN, from }));
+    }).on('error', reject);
+  });
+  const kept = new Agent({ keepAlive: true, maxCachedSessions: 0 });
+  t.after(() => kept.destroy());
+  const fresh = () => look(new Agent({ maxCachedSessions: 0 }));
+  const first = await look(kept);
+  assert.equal(first.CN, 'used');
+
+  await rename(renewed.certificate, used.certificate); // the key follows: until then they don't fit
+  assert.deepEqual([(await fresh()).CN, (await fresh()).status], ['used', 200]);
+  await rename(renewed.privateKey, used.privateKey);
+  assert.deepEqual([(await fresh()).CN, (await fresh()).status], ['renewed', 200]);
+  assert.deepEqual(await look(kept), first, 'the same connection');
+  assert.ok(!stage.bot.ended);
 });

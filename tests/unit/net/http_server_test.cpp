@@ -95,6 +95,30 @@ TEST_CASE("chunked bodies, absolute targets and requests sent in one go are unde
   CHECK(count_of(answer, "HTTP/1.1 200") == 3);
 }
 
+TEST_CASE("a request that comes byte by byte is the same request, the end of its chunks too") {
+  Loop loop;
+  TestServer server(loop, describe);
+  const std::string bytes =
+      "POST /one HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "2;a=b\r\nab\r\n1\r\nc\r\n0\r\nX: y\r\n\r\n";
+  const auto all_in_bytes = [](std::uint16_t port, std::string text,
+                               std::string& heard) -> asio::awaitable<void> {
+    auto wire = co_await connect_wire(port);
+    wire.socket().set_option(asio::ip::tcp::no_delay(true));
+    for (const char byte : text) {
+      co_await wire.say(std::string(1, byte));
+      co_await sleep_for(1ms);
+    }
+    heard = co_await wire.hear_all();
+  };
+  std::string answer;
+  loop.run(all_in_bytes(server.server.port(), bytes, answer));
+  CHECK(contains(answer, "POST /one\nbody abc\n"));
+  const auto start = bytes.substr(0, bytes.find("2;a=b"));
+  loop.run(all_in_bytes(server.server.port(), start + "0\r\n\r\n", answer));
+  CHECK(contains(answer, "POST /one\nbody \n"));
+}
+
 TEST_CASE("HEAD gets the headers alone") {
   Loop loop;
   TestServer server(loop, describe);
@@ -474,6 +498,32 @@ TEST_CASE("a handler that fails, says nothing or answers nonsense is answered fo
   CHECK_FALSE(contains(answer, "detail"));
   CHECK_FALSE(contains(answer, "Y: b"));
   CHECK(reports == std::vector<std::string>{"/throws", "/smuggles"});
+}
+
+TEST_CASE("a client that goes away while it is answered is no failure of the handler") {
+  Loop loop;
+  std::vector<std::string> reports;
+  bool thrown = false;
+  TestServer server(
+      loop,
+      [&](std::shared_ptr<const ServerRequest>, Exchange& exchange) -> asio::awaitable<void> {
+        try {
+          co_await exchange.respond(Response(200, {}, std::string(50'000'000, 'x')));
+        } catch (const NetError&) {
+          thrown = true;
+          throw;
+        }
+      },
+      {.report = [&](const std::string& path, std::exception_ptr) { reports.push_back(path); }});
+  loop.run([](TestServer& to) -> asio::awaitable<void> {
+    auto wire = co_await connect_wire(to.server.port());
+    co_await wire.say("GET /a-line-for-the-log HTTP/1.1\r\nHost: h\r\n\r\n");
+    co_await wire.hear(1);
+    wire.close();
+    while (to.server.connections() != 0) co_await sleep_for(1ms);
+  }(server));
+  CHECK(thrown);
+  CHECK(reports.empty());
 }
 
 TEST_CASE("a handler answers once") {
