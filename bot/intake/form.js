@@ -101,6 +101,7 @@ async function take(answer) {
   // Our own message may have arrived before, with the answer lost: then the link says so.
   if (answer?.state === 'used') return openLink();
   if (answer?.status === 410 && isClosed(answer)) return shut(answer.state);
+  if (answer?.state === 'sign_in') return signInAgain(answer);
   // 400, 403, 429, 503, a proxy's page, or nothing: not known to be stored, so the key stays in the field.
   unanswered = unanswered || !answer || answer.status >= 500;
   tell(answer?.sentence ?? 'No answer came, so it is not known whether the key arrived. Keep it, check your connection, and hand it over again: twice is harmless.', '');
@@ -214,7 +215,9 @@ function openForm() {
   focusKey();
 }
 
-function askToSignIn({ operator, authorize }) {
+// `sentence`: why now, where that isn't obvious.
+function askToSignIn({ operator, authorize, sentence }) {
+  note('sign-in-why', '', sentence);
   say('sign-in-operator', operator);
   byId('sign-in-go').onclick = () => {
     if (!/^https?:/.test(authorize) || !keepForSignIn(token)) return shut('forgets');
@@ -222,6 +225,15 @@ function askToSignIn({ operator, authorize }) {
   };
   show('sign-in', 'Sign in');
   byId('sign-in-go').focus();
+}
+
+// The session ran out, or somebody else's took its place, while the form was open. The key doesn't survive the way to
+// Slack. (After a lost answer nobody can say here whether it was stored; the link says it afterwards.)
+function signInAgain(answer) {
+  const why = answer.sentence ?? 'Your sign-in has run out.';
+  const what = unanswered ? '' : ' Nothing was stored.';
+  leaveForm();
+  askToSignIn({ ...answer, sentence: `${why}${what} Sign in again, then paste the key once more. Until then keep the dashboard open, which shows it only once.` });
 }
 
 // Asks what the link is good for, and shows it. `signedIn`: Slack has said yes a moment ago.
@@ -232,7 +244,7 @@ async function openLink({ signedIn = false } = {}) {
     clockOffset = Date.parse(look.now) - Date.now();
     return openForm();
   }
-  if (answer?.state === 'sign_in') return signedIn ? shut('forgets') : askToSignIn(answer);
+  if (answer?.state === 'sign_in') return signedIn && !answer.sentence ? shut('forgets') : askToSignIn(answer);
   if (answer?.state === 'used' && answer.follow) return followAgain(token);
   if (isClosed(answer)) return shut(answer.state);
   shut('unreachable', { sentence: answer?.sentence, again: openAgain });

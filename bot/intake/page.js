@@ -12,7 +12,7 @@ export function verdict(id, kind, text) {
   say(id, text);
 }
 
-export function note(id, kind, text) {
+export function note(id, kind, text = '') {
   byId(id).className = `note ${kind}`;
   byId(id).hidden = !text;
   say(id, text);

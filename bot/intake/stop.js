@@ -9,7 +9,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 async function answerTo(raise) {
   for (let tries = 1; ; ++tries) {
     const answer = await raise();
-    if (answer?.alarm || answer?.status === 410 || tries === TRIES) return answer;
+    if (answer?.alarm || [401, 410].includes(answer?.status) || tries === TRIES) return answer;
     await pause(1000 * 2 ** tries);
   }
 }

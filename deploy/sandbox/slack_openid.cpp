@@ -69,7 +69,8 @@ net::Response page(int status, std::string_view title, std::string_view body) {
       status,
       {{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "no-store"}},
       fmt::format("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                  "<meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n"
+                  "<meta name=\"viewport\" content=\"width=device-width\">\n<link rel=\"icon\" "
+                  "href=\"data:,\">\n<title>{0}</title>\n"
                   "<style>{1}</style>\n</head>\n<body>\n<main>\n<h1>{0}</h1>\n{2}</main>\n</body>\n</html>\n",
                   title, kStyle, body)};
 }

@@ -45,6 +45,16 @@ export const states = {
     await visitor.open(link);
     await visitor.heading('Sign in with Slack');
   },
+  'signed in as somebody else': async (visitor, link) => {
+    await answerWith(visitor, 'look', { state: 'sign_in', operator: 'Ada', authorize: 'https://slack.com/openid/connect/authorize',
+      sentence: 'You are signed in to Slack as somebody else. Only Ada can hand over this key.' });
+    await visitor.open(link);
+    await visitor.see(/as somebody else/);
+  },
+  'sign-in ran out': async (visitor, link, look) => {
+    await handedOver(visitor, link, look, { status: 401, state: 'sign_in', operator: 'Ada', authorize: 'https://slack.com/openid/connect/authorize' });
+    await visitor.see(/sign-in has run out/);
+  },
   'open': openForm,
   'filled in': filled,
   'signed in, so no code': (visitor, link, look) => openForm(visitor, link, look, { asks: 'nothing' }),
