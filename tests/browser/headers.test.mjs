@@ -1,6 +1,7 @@
 // The headers around the form: of the page, of every file that it loads, and of what it is answered.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { until } from '../end_to_end/support/process.mjs';
 import { House } from './support/house.mjs';
 import { launch, Visitor } from './support/visitor.mjs';
 
@@ -58,7 +59,8 @@ test('the policy really binds: nothing from elsewhere, no markup out of text, no
     };
   }, house.stage.places.control);
   assert.deepEqual(outcome, { markup: true, code: true, elsewhere: true });
-  assert.ok(visitor.complaints.some((text) => /policy violated: connect-src/.test(text)), 'and a violation is noticed by these tests');
+  const noticed = () => visitor.complaints.some((text) => /policy violated: connect-src/.test(text));
+  await until('these tests to notice a violation', noticed);
   await visitor.leave();
 
   const framing = await Visitor.arrive(browser);
