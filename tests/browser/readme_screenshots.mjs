@@ -1,7 +1,9 @@
 // The README's pictures, made anew from a rotation that is really played: docs/screenshots/. Run it by hand after a
 // change to the pages:   KEYTURN_BUILD=build/dev node tests/browser/readme_screenshots.mjs
-import { mkdir } from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { Stage, adasMessages } from '../end_to_end/support/stage.mjs';
+import { smallPng } from './small_png.mjs';
 import { launch } from './support/visitor.mjs';
 
 const folder = 'docs/screenshots';
@@ -13,7 +15,11 @@ await stage.startBot();
 const browser = await launch();
 const context = await browser.newContext(view);
 const workspace = await context.newPage();
-const picture = (page, name) => page.screenshot({ path: `${folder}/${name}.png` });
+async function picture(page, name) {
+  const bytes = await smallPng(page);
+  assert.ok(bytes.length <= 150_000, `${name}: ${bytes.length} bytes are too many for the repository`);
+  await writeFile(`${folder}/${name}.png`, bytes);
+}
 const place = (name) => workspace.locator('#places').getByRole('button', { name }).first().click();
 const tab = (name) => workspace.getByRole('tab', { name }).click();
 
@@ -40,6 +46,7 @@ await stage.message('C0OPS', /is rotated\./, 30000);
 await place('billing-ops');
 await tab(/Heroku/);
 await workspace.waitForTimeout(500);
+await workspace.locator('#messages article').filter({ hasText: /is rotated/ }).last().evaluate((node) => { node.parentElement.scrollTop = node.offsetTop; });
 await picture(workspace, 'rotated');
 await stage.message(adasMessages, /Rotation of stripe prod/);
 await browser.close();

@@ -151,7 +151,9 @@ for (const colorScheme of ['light', 'dark']) {
     await messages(page).getByText('Your rotations').waitFor();
     await visitor.assertAccessible(`home ${colorScheme}`);
     await page.setViewportSize(phone.viewport);
+    await place(page, 'keyturn').first().click();
     for (const side of ['Chat', 'Other systems']) {
+      assert.ok(await page.evaluate(() => document.documentElement.scrollHeight <= innerHeight), 'the panes scroll, the page does not');
       await page.getByRole('button', { name: side }).click();
       await visitor.assertNoSidewaysScroll(side);
       await visitor.assertAccessible(`${side} ${colorScheme}, on a phone`);

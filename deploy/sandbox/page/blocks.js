@@ -60,9 +60,15 @@ function select(item, block, context) {
   return field;
 }
 
+// A menu: what was chosen is done and not kept.
 function overflow(item, block, context) {
-  const field = select({ ...item, placeholder: { text: '⋯' } }, block, context);
-  field.setAttribute('aria-label', 'More');
+  const field = make('select', { className: 'overflow', 'aria-label': 'More', data: { key: keyOf(block, item) } },
+    new Option('⋯', ''), item.options.map((option) => new Option(option.text.text, option.value)));
+  field.addEventListener('change', () => {
+    const { value } = field;
+    field.value = '';
+    if (value) context.click(item.action_id, block.block_id, value);
+  });
   return field;
 }
 

@@ -67,11 +67,10 @@ export function drawList(container, items) {
   });
 }
 
-// A change that a person should notice, quietly.
-export function highlight(node) {
-  node.classList.remove('fresh');
-  void node.offsetWidth;  // so that the motion begins again
+// A change that a person should notice, quietly. `since`: the milliseconds that have passed of it.
+export function highlight(node, since = 0) {
   node.classList.add('fresh');
+  node.style.animationDelay = `-${since}ms`;
 }
 
 export const clock = (at) => at ? new Date(at).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' }) : '';

@@ -142,12 +142,15 @@ function drawHome() {
 function showModal(view) {
   modals.add(view.id);
   const context = { people: names(), state: {}, click: () => {} };
-  const box = make('dialog', { 'aria-label': view.title.text }, make('h2', {}, view.title.text), renderBlocks(view.blocks, context));
+  const problems = make('p', { role: 'alert', className: 'bad' });
+  const box = make('dialog', { 'aria-label': view.title.text }, make('h2', {}, view.title.text), renderBlocks(view.blocks, context), problems);
   const close = () => box.remove();
   box.append(make('div', { className: 'row end' }, button(view.close?.text ?? 'Close', close),
     view.submit ? button(view.submit.text, async () => {
-      tellOutcome('Form', await post('/slack/submit', { user: person, view_id: view.id, values: context.state }));
-      close();
+      const outcome = await post('/slack/submit', { user: person, view_id: view.id, values: context.state });
+      tellOutcome('Form', outcome);
+      problems.textContent = outcome.error ?? Object.values(outcome.ack?.errors ?? {}).join(' ');
+      if (!problems.textContent) close();
     }, { className: 'primary' }) : ''));
   document.body.append(box);
   box.showModal();

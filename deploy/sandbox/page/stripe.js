@@ -91,8 +91,8 @@ function status(key) {
 }
 
 function row(key) {
-  return make('li', { className: 'row-card' }, make('div', {}, make('strong', {}, key.name), ' ', make('code', {}, short(key.masked)),
-    make('p', { className: 'soft' }, [key.note, key.last_used ? `last used ${clock(key.last_used)}` : 'never used'].filter(Boolean).join(' · '))),
+  return make('li', { className: 'row-card', data: { mark: key.id, look: key.status + key.note } }, make('div', {}, make('strong', {}, key.name), ' ', make('code', {}, short(key.masked)),
+    make('p', { className: 'soft' }, [key.note, `created ${clock(key.created)}`, key.last_used ? `last used ${clock(key.last_used)}` : 'never used'].filter(Boolean).join(' · '))),
   status(key), key.kind === 'restricted' && ['active', 'expiring'].includes(key.status) ? menu(key) : make('span'));
 }
 

@@ -10,37 +10,42 @@ function drawInfisical(pane, { secrets }) {
   return draw(pane, ours, () => ours.map((secret) => make('section', { className: 'card' },
     make('h3', {}, secret.name, ' ', chip(secret.environment, '')),
     make('ol', { className: 'plain timeline' }, secret.versions.slice(-5).toReversed().map((version, i) =>
-      make('li', { className: i === 0 ? 'now' : '' }, make('strong', {}, `v${version.version}`), ' ', make('code', {}, `••••${version.tail}`), ' ',
+      make('li', { className: i === 0 ? 'now' : '', data: { mark: `${secret.id} ${version.version}`, look: version.tail } }, make('strong', {}, `v${version.version}`), ' ', make('code', {}, `••••${version.tail}`), ' ',
         make('span', { className: 'soft' }, [clock(version.at), version.comment].filter(Boolean).join(' · '))))))));
 }
 
-function dyno({ name, state, release }) {
+function dyno({ name, state, release }, app) {
   const kind = { up: 'good', crashed: 'bad' }[state] ?? 'wary';
-  return make('li', {}, make('code', {}, name), ' ', chip(state, kind), ' ', make('span', { className: 'soft' }, `v${release}`));
+  return make('li', { data: { mark: `${app} ${name}`, look: `${state} ${release}` } }, make('code', {}, name), ' ', chip(state, kind), ' ', make('span', { className: 'soft' }, `v${release}`));
 }
 
 function appCard(app) {
   const variable = app.config.STRIPE_RESTRICTED_KEY;
   return make('section', { className: 'card' }, make('h3', {}, app.name),
-    make('p', {}, make('code', {}, 'STRIPE_RESTRICTED_KEY'), ' ', make('code', {}, variable ? `${variable.slice(0, 8)}…${variable.slice(-6)}` : 'not set')),
-    make('ul', { className: 'plain dynos' }, app.dynos.map(dyno)),
+    make('p', { data: { mark: `${app.name} variable`, look: variable ?? '' } }, make('code', {}, 'STRIPE_RESTRICTED_KEY'), ' ', make('code', {}, variable ? `${variable.slice(0, 8)}…${variable.slice(-6)}` : 'not set')),
+    make('ul', { className: 'plain dynos' }, app.dynos.map((each) => dyno(each, app.name))),
     make('ol', { className: 'plain timeline' }, app.releases.toSorted((one, other) => other.version - one.version).slice(0, 4).map((release, i) =>
-      make('li', { className: i === 0 ? 'now' : '' }, make('strong', {}, `v${release.version}`), ' ',
+      make('li', { className: i === 0 ? 'now' : '', data: { mark: `${app.name} v${release.version}`, look: release.status } }, make('strong', {}, `v${release.version}`), ' ',
         chip(release.status, { succeeded: 'good', failed: 'bad' }[release.status] ?? 'wary'), ' ', release.description, ' ',
         make('span', { className: 'soft' }, `${clock(release.at)} · ${release.user}`)))),
     make('h4', {}, 'Log'), make('pre', { tabIndex: 0, 'aria-label': `Log of ${app.name}` }, app.log.slice(-12).join('\n') || 'quiet so far'));
 }
 
+// Of its logs; nothing that is hidden can be scrolled, so it is done again when the tab opens.
+function toTheEnd(pane) {
+  for (const log of pane.querySelectorAll('pre')) log.scrollTop = log.scrollHeight;
+}
+
 function drawHeroku(pane, { apps }) {
   return draw(pane, apps, () => {
-    queueMicrotask(() => { for (const log of pane.querySelectorAll('pre')) log.scrollTop = log.scrollHeight; });
+    queueMicrotask(() => toTheEnd(pane));
     return apps.map(appCard);
   });
 }
 
 function drawBilling(pane, all) {
   const apps = [all.billing, all.billing_staging];
-  return draw(pane, apps.map(({ app, last }) => [app, last]), () => apps.map(({ app, last }) => make('section', { className: 'card' }, make('h3', {}, app),
+  return draw(pane, apps.map(({ app, last }) => [app, last]), () => apps.map(({ app, last }) => make('section', { className: 'card', data: { mark: app, look: String(last?.healthy) } }, make('h3', {}, app),
     last ? make('p', { className: 'big' }, chip(last.healthy ? 'healthy' : 'failing', last.healthy ? 'good' : 'bad'))
       : make('p', { className: 'soft' }, 'Nobody has asked it yet.'),
     last ? make('p', { className: 'soft' }, `Its last call to Stripe, with the key it holds, was answered ${last.stripe_status}.`) : '')));
@@ -54,6 +59,8 @@ const WORLDS = [
   { id: 'faults', name: 'Break things', draw: drawFaults, news: (all) => [faultsActive(all), all.drill?.score] },
 ];
 
+const HIGHLIGHTED = 2000;  // as long as the animation in workspace.css
+
 const tabs = byId('tabs');
 let current = 'stripe';
 const known = {};
@@ -66,6 +73,7 @@ export function openWorld(id) {
     byId(`tab-${world.id}`).tabIndex = on ? 0 : -1;
     byId(`pane-${world.id}`).hidden = !on;
   }
+  toTheEnd(byId(`pane-${id}`));
   const tab = byId(`tab-${id}`);
   tab.classList.remove('news');
   tab.removeAttribute('aria-label');
@@ -98,15 +106,27 @@ function markNews({ id, name }) {
   byId(`tab-${id}`).setAttribute('aria-label', `${name}, changed`);
 }
 
+// What a row stands for (data-mark) and what of it is worth a glance when it changes (data-look).
+const looksOf = (pane) => new Map([...pane.querySelectorAll('[data-mark]')].map(({ dataset }) => [dataset.mark, dataset.look]));
+
+const changed = new Map();  // when, by mark: a pane that is drawn again goes on with the highlight where it was
+
+function highlightChanges(pane, before) {
+  for (const row of pane.querySelectorAll('[data-mark]')) {
+    const { mark, look } = row.dataset;
+    if (before.get(mark) !== look) changed.set(mark, Date.now());
+    const since = Date.now() - (changed.get(mark) ?? 0);
+    if (since < HIGHLIGHTED) highlight(row, since);
+  }
+}
+
 export function drawWorlds(all) {
   for (const world of WORLDS) {
     const pane = byId(`pane-${world.id}`);
-    world.draw(pane, all);
+    const before = looksOf(pane);
+    if (world.draw(pane, all) && before.size && world.id === current) highlightChanges(pane, before);
     const news = JSON.stringify(world.news(all));
-    if (known[world.id] !== undefined && known[world.id] !== news) {
-      if (world.id === current) highlight(pane);
-      else markNews(world);
-    }
+    if (known[world.id] !== undefined && known[world.id] !== news && world.id !== current) markNews(world);
     known[world.id] = news;
   }
 }
