@@ -11,12 +11,18 @@ async function reduce(base64) {
   const pixels = new Uint32Array(canvas.getImageData(0, 0, width, height).data.buffer).map((pixel) => pixel & 0xffffff);
   const counts = new Map();
   for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1);
-  const palette = [...counts].sort((one, other) => other[1] - one[1]).slice(0, 256).map(([colour]) => colour);
   const parts = (colour) => [colour & 255, (colour >> 8) & 255, colour >> 16];
+  const distance = (one, other) => parts(one).reduce((sum, part, i) => sum + (part - parts(other)[i]) ** 2, 0);
+  const palette = [];
+  for (const [colour] of [...counts].sort((one, other) => other[1] - one[1])) {
+    if (palette.length === 256) break;
+    const alone = palette.length < 32 || palette.every((other) => distance(colour, other) > 150); // the greys of letters' edges crowd out a rare red
+    if (alone) palette.push(colour);
+  }
   const nearest = new Map(palette.map((colour, i) => [colour, i]));
   for (const colour of counts.keys()) {
     if (nearest.has(colour)) continue;
-    const distances = palette.map((other) => parts(other).reduce((sum, part, i) => sum + (part - parts(colour)[i]) ** 2, 0));
+    const distances = palette.map((other) => distance(colour, other));
     nearest.set(colour, distances.indexOf(Math.min(...distances)));
   }
   let indices = '';

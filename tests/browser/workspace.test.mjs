@@ -39,6 +39,7 @@ async function rotateInDashboard(page, expiration) {
   await page.getByRole('button', { name: 'Rotate key…' }).click();
   await page.getByRole('radio', { name: expiration }).check();
   await page.getByRole('button', { name: 'Rotate API key' }).click();
+  await page.locator('#pane-stripe li.fresh').first().waitFor({ timeout: 2000 }); // what changed is pointed at
   const value = await page.locator('#new-key-value').innerText();
   await page.getByRole('button', { name: 'Copy key' }).click();
   await page.getByLabel(/where is it stored/).fill('Infisical: prod/STRIPE_RESTRICTED_KEY');
