@@ -10,7 +10,7 @@ const projectId = viewer.project;
 
 // What keyturn itself logs in with: it may write.
 const bot = {
-  client_id: /^client_id = "(.+)"$/m.exec(written('keyturn.toml'))[1],
+  client_id: /^\[infisical\][^[]*^client_id = "(.+)"$/m.exec(written('keyturn.toml'))[1],
   client_secret: written('secrets/infisical-client-secret').trim(),
 };
 
