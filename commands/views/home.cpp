@@ -103,6 +103,7 @@ std::string what_one_may(Standing standing) {
 
 json home(const HomeTab& tab) {
   std::vector<Row> rows;
+  rows.reserve(tab.targets.size());
   for (const Target& target : tab.targets) rows.push_back(row_of(tab, target));
   std::ranges::sort(rows, {}, [](const Row& row) { return std::pair(row.urgency(), row.target); });
 
