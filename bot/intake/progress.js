@@ -68,7 +68,6 @@ function advice(answer) {
 function showEnd({ outcome }) {
   const rotated = outcome === 'rotated';
   say('received-title', rotated ? 'Done' : 'Closed');
-  byId('received-what').hidden = true;
   if (rotated) say('headline', 'The old key is proven dead. Nothing is left to do.');
 }
 
@@ -79,6 +78,7 @@ function render(answer) {
   const kind = kindOf(answer);
   byId('progress').className = kind;
   document.querySelector('.tick').toggleAttribute('hidden', kind === 'bad' || kind === 'wary');
+  byId('received-what').hidden = kind === 'bad' || answer.done;  // “the rotation goes on” would be wrong
   say('headline', sentence(answer.headline));
   if (answer.done) showEnd(answer);
   byId('billing').hidden = !answer.billing;

@@ -1,4 +1,5 @@
-// A mistake is not only shown: a live region says it, or the focus goes to it, and the field names it as its description.
+// What the page says is true for everybody. A mistake is not only shown: a live region says it, or the focus goes to it,
+// and the field names it as its description.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { House } from './support/house.mjs';
@@ -39,6 +40,12 @@ test('what goes wrong is said by a live region', async () => {
       assert.ok(regions.some((text) => words.test(text)), `${name}: ${JSON.stringify(regions)}`);
     });
   }
+});
+
+test('a rotation that has stopped or ended is not said to go on', async () => {
+  const goesOn = ({ page }) => page.getByText(/rotation goes on without/).filter({ visible: true }).count();
+  await inState('received', async (visitor) => assert.equal(await goesOn(visitor), 1));
+  for (const name of ['halted', 'new key rejected', 'done', 'given up']) await inState(name, async (visitor) => assert.equal(await goesOn(visitor), 0, name));
 });
 
 test('a field with a mistake is marked, described by the sentence, and has the focus', async () => {
