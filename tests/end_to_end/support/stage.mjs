@@ -47,12 +47,12 @@ export class Stage {
     await writeFile(this.settings, text);
   }
 
-  // `softFileLimit`: instead of the one that Node has raised for itself and its children.
   // Any other change of the settings' text.
   async rewrite(change) {
     await writeFile(this.settings, change(await readFile(this.settings, 'utf8')));
   }
 
+  // `softFileLimit`: instead of the one that Node has raised for itself and its children.
   async startBot({ softFileLimit } = {}) {
     const limited = softFileLimit ? ['sh', '-c', `ulimit -S -n ${softFileLimit} && exec "$@"`, 'sh'] : [];
     const [file, ...args] = [...limited, bot, 'run', '--config', this.settings];
