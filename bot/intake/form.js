@@ -13,6 +13,7 @@ import { stop } from './stop.js';
 import { count, dayAndTime, duration, MINUTE, minutesAndSeconds } from './words.js';
 
 const FEW_TRIES = 3;
+const LONGEST_CODE = 16;  // characters: six digits, and blanks that came along
 
 let token = '';
 let look = null;           // what the link is for
@@ -80,14 +81,11 @@ async function send(event) {
   tell('', '');
   if (!isComplete()) return;
   setSending(true);
-  try {
-    const message = await messageFor(draft());
-    await take(await post('/form/submit', { token, ...message }));
-  } catch {
-    tell('This browser could not seal the key, so nothing was sent. Open the link in another browser.', 'alarm');
-  } finally {
-    setSending(false);
-  }
+  const message = await messageFor(draft()).catch(() => null);
+  const answer = message && await post('/form/submit', { token, ...message });
+  setSending(false);
+  if (!message) return tell('This browser could not seal the key, so nothing was sent. Open the link in another browser.', 'alarm');
+  await take(answer);
 }
 
 function tell(sentence, kind) {
@@ -278,8 +276,11 @@ byId('code').addEventListener('input', () => {
   const prefix = masterKeyIn(byId('code').value);
   if (prefix) return stopForMasterKey(prefix);
   byId('code').removeAttribute('aria-invalid');
-  const strange = /[^0-9\s]/.test(byId('code').value) || code().length > 6;
-  verdict('code-verdict', strange ? 'bad' : '', strange ? 'The code is six digits.' : '');
+  // Whatever that is, a key perhaps, it must not stay readable here.
+  const tooLong = byId('code').value.length > LONGEST_CODE;
+  const strange = tooLong || /[^0-9\s]/.test(byId('code').value) || code().length > 6;
+  if (tooLong) byId('code').value = '';
+  verdict('code-verdict', strange ? 'bad' : '', strange ? `The code is six digits.${tooLong ? ' What was pasted here is taken out again.' : ''}` : '');
 });
 
 // The same tab may get the link again, and the browser may bring a left page back: both begin anew.

@@ -59,10 +59,10 @@ export function expiry(iso, now) {
   return at <= now ? `${dayAndTime(at)} (past)` : `${dayAndTime(at)}, in ${duration((at - now) / 1000)}`;
 }
 
-// What a person has to do about it, besides what the server says.
+// What a person has to do about it, as far as the server's sentence doesn't say it.
 function advice(answer) {
   if (answer.stage === 'halted') return ' In Slack, your direct message has the button “Try again”.';
-  return answer.stage === 'awaiting_key' ? ' Your direct message has a new link for the next key.' : '';
+  return answer.stage === 'awaiting_key' && !answer.sentence ? ' Your direct message has a new link for the next key.' : '';
 }
 
 function showEnd({ outcome }) {

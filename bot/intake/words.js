@@ -28,8 +28,10 @@ const format = (options) => {
   return (ms) => formatter.format(ms);
 };
 const HOURS = { hour: '2-digit', minute: '2-digit' };
-// "Fri 02:14 CET"
-export const dayAndTime = format({ weekday: 'short', ...HOURS, timeZoneName: 'short' });
+const thisWeek = format({ weekday: 'short', ...HOURS, timeZoneName: 'short' });
+const anyDay = format({ day: 'numeric', month: 'short', year: 'numeric', ...HOURS, timeZoneName: 'short' });
+// "Fri, 02:14 CET"; with the date where the weekday alone could be another one.
+export const dayAndTime = (ms) => Math.abs(ms - Date.now()) < 6 * DAY * 1000 ? thisWeek(ms) : anyDay(ms);
 // "02:14", "02:14:33"
 export const timeOfDay = format(HOURS);
 export const timeWithSeconds = format({ ...HOURS, second: '2-digit' });

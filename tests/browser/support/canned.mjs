@@ -53,7 +53,7 @@ export const halted = progress({ stage: 'halted', headline: 'stopped; it waits f
     { mark: 'pending', text: 'Wait for the old key to expire, and prove it' }] });
 export const rejected = progress({ stage: 'awaiting_key', headline: 'waiting for the new key; billing runs on the old one', needs_person: true,
   billing: 'Billing runs on the old key. If "Rotate API key" was clicked already, that key is expiring now.',
-  sentence: 'Stripe says that this key belongs to another account.',
+  sentence: 'Stripe says that this key belongs to another account. A new link is in your direct message; the sealed copy of this key is destroyed.',
   lines: [...before.slice(0, 5), { mark: 'waiting', text: 'Ada rotates the key in the dashboard and pastes the new one into the form' }] });
 export const closedWell = progress({ stage: 'closed', headline: 'closed: rotated, the old key is proven dead', billing: 'Billing runs on the new key.',
   done: true, outcome: 'rotated', old_key_expires_at: fromNow(-5),
