@@ -10,7 +10,9 @@ import { until } from './support/process.mjs';
 import { Stage } from './support/stage.mjs';
 
 const share = 64; // connections that the form takes from one address
-const memory = 200; // megabytes that a crowd may cost, generously: the sanitizers' builds have to fit
+// Megabytes that a crowd may cost, generously. Under a sanitizer, which keeps what was freed, as many times more as its
+// tests are given patience.
+const memory = 200 * (process.env.KEYTURN_PATIENCE ?? 1);
 const slack = 8; // descriptors that come and go with the vendors' and Slack's connections
 
 const server = (stage) => {
