@@ -129,11 +129,11 @@ std::optional<SignInNeeded> RotationForm::stranger(const State& state, const For
                       .another_person = !visitor.signed_in_as.empty()};
 }
 
-// A rotation that is over keeps its journal as it ended.
+// A rotation that is over keeps its journal as it ended, and one that goes on isn't filled by a stranger.
 asio::awaitable<void> RotationForm::turn_away(StatePointer state, std::string peer, std::string_view why) {
   co_await runner_.change(
-      state->id, std::string(kLinkHolder), [&](const State& s, TimePoint) -> std::optional<Outcome> {
-        if (!s.live()) return std::nullopt;
+      state->id, std::string(kLinkHolder), [&](const State& s, TimePoint now) -> std::optional<Outcome> {
+        if (!s.notes_turned_away(now)) return std::nullopt;
         return Outcome{.events = {rotation::FormTurnedAway{.peer = peer, .why = std::string(why)}},
                        .boxes = {}};
       });

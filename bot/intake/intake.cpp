@@ -8,6 +8,7 @@
 #include "bot/intake/assets.h"
 #include "bot/intake/protocol.h"
 #include "bot/log.h"
+#include "integrations/net/client_address.h"
 #include "storage/fingerprint.h"
 
 namespace keyturn::bot {
@@ -117,9 +118,22 @@ std::string last_forwarded(const net::Headers& headers) {
   return last;
 }
 
+// Nothing for what is no address: it would go into the journal, and be shown to whoever opens the link next.
+std::optional<boost::asio::ip::address> read_address(const std::string& text) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(text, error);
+  return error ? std::nullopt : std::optional(address);
+}
+
 std::string peer_of(const net::ServerRequest& request, bool behind_proxy) {
-  std::string forwarded = behind_proxy ? last_forwarded(request.headers) : "";
-  return forwarded.empty() ? request.peer : forwarded;
+  const auto forwarded = behind_proxy ? read_address(last_forwarded(request.headers)) : std::nullopt;
+  return forwarded ? forwarded->to_string() : request.peer;
+}
+
+// By what a peer's posts are counted.
+std::string counted_as(const std::string& peer) {
+  const auto address = read_address(peer);
+  return address ? net::one_client(*address).to_string() : peer;
 }
 
 }  // namespace
@@ -169,7 +183,7 @@ boost::asio::awaitable<net::Response> Intake::answer(Request request) {
 
 boost::asio::awaitable<net::Response> Intake::answer_post(Request request, std::string peer) {
   RateLimit& limit = request->path == "/form/progress" ? progress_limit_ : limit_;
-  if (!limit.allow(peer, now())) co_return limited();
+  if (!limit.allow(counted_as(peer), now())) co_return limited();
   if (!from_our_page(*request)) {
     co_return refuse("cross_site", 403, "malformed",
                      "Another site sent this. Open the link from your direct message.");

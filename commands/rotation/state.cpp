@@ -28,6 +28,10 @@ std::string State::operator_name() const {
 
 bool State::may_set_key_aside() const { return live() && halted && received && !store_begun; }
 
+bool State::notes_turned_away(TimePoint now) const {
+  return live() && (turned_away < kTurnedAwayAtOnce || now >= turned_away_at + kTurnedAwayEvery);
+}
+
 bool State::form_open(TimePoint now) const {
   return live() && !cancelled_at && !refused && form && !received && form->refused_pastes < kPasteAttempts &&
          now < form->issued.expires_at;
@@ -105,7 +109,10 @@ struct Apply {
   void operator()(const FormOpened& e) const {
     if (s.form && s.form->openings.size() < kOpeningsKept) s.form->openings.push_back({e, at});
   }
-  void operator()(const FormTurnedAway&) const {}
+  void operator()(const FormTurnedAway&) const {
+    ++s.turned_away;
+    s.turned_away_at = at;
+  }
   void operator()(const PasteRefused& e) const {
     if (s.form) ++s.form->refused_pastes;
     if (e.code == "master_key") ++s.master_keys_pasted;

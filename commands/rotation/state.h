@@ -36,6 +36,10 @@ struct Form {
 
 inline constexpr int kPasteAttempts = 5;  // wrong pastes that lock a link
 inline constexpr std::size_t kOpeningsKept = 20;
+// So many who got nowhere with a link are journaled at once, and from then on one in each minute: whoever has
+// a link, even a used one, may come again for as long as the rotation goes on.
+inline constexpr int kTurnedAwayAtOnce = 50;
+inline constexpr Duration kTurnedAwayEvery = std::chrono::minutes(1);
 
 struct State {
   std::string id;
@@ -58,6 +62,8 @@ struct State {
   std::optional<Happened<KeyRejected>> rejected;  // the last one, until another key is received
   std::set<std::string> rejected_fingerprints;
   int master_keys_pasted = 0;
+  int turned_away = 0;
+  TimePoint turned_away_at;  // the last time
 
   bool store_begun = false;  // from here on the key may be in the store, whatever the answer was
   std::optional<Happened<KeyStored>> stored;
@@ -92,6 +98,8 @@ struct State {
   bool old_key_died_early() const;
   // Stopped with a key that nobody but us has seen yet: the operator may want to paste another one.
   bool may_set_key_aside() const;
+  // Whether somebody who got nowhere with a link is worth an entry at `now`.
+  bool notes_turned_away(TimePoint now) const;
   // Whether a link could be used at `now`.
   bool form_open(TimePoint now) const;
   bool live() const { return !closed; }

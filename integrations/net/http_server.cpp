@@ -2,7 +2,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -11,6 +10,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "integrations/net/client_address.h"
 #include "integrations/net/connect.h"
 #include "integrations/net/http_parser.h"
 #include "integrations/net/server_request.h"
@@ -87,15 +87,6 @@ int status_of(const error_code& error) {
 }
 
 bool has_no_body(int status) { return status / 100 == 1 || status == 204 || status == 304; }
-
-// Who counts as one client. In IPv6 a single one usually owns a whole /64.
-asio::ip::address one_client(const asio::ip::address& peer) {
-  if (!peer.is_v6()) return peer;
-  if (peer.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, peer.to_v6());
-  auto bytes = peer.to_v6().to_bytes();
-  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
-  return asio::ip::address_v6(bytes);
-}
 
 std::string peer_of(Stream& stream) {
   error_code error;

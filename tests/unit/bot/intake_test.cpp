@@ -320,6 +320,22 @@ TEST_CASE("the thirty-first post of a minute from one peer is refused, another p
   CHECK(form.send("POST", "/form/look", R"({"token":"tok"})").status == 200);
 }
 
+// In IPv6 one customer has more addresses than tries could be counted for.
+TEST_CASE("all addresses of one network of IPv6 have thirty posts a minute together") {
+  Form form;
+  const auto look = [&](const std::string& peer) {
+    auto post = request("POST", "/form/look", Json{{"token", "token for " + peer}}.dump(),
+                        {{"Content-Type", "application/json"}});
+    post->peer = peer;
+    return run(form.intake.handler(), post).status;
+  };
+  for (int i = 1; i <= 30; ++i) CHECK(look("2001:db8:0:1::" + std::to_string(i)) == 200);
+  CHECK(look("2001:db8:0:1:ffff::1") == 429);
+  CHECK(look("2001:db8:0:2::1") == 200);
+  // The desk is told the very address.
+  CHECK(form.desk.visitors.front().peer == "2001:db8:0:1::1");
+}
+
 TEST_CASE("one link may be tried thirty times a minute, from however many addresses") {
   Form form;
   const auto look = [&](int address, const std::string& token) {
@@ -426,6 +442,20 @@ TEST_CASE(
   Form direct;
   direct.send("POST", "/form/look", R"({"token":"tok"})", headers);
   CHECK(direct.desk.visitors.at(0).peer == "203.0.113.7");
+}
+
+// It goes into the journal, and to the next one who opens the link.
+TEST_CASE("what a proxy forwards is taken for a peer only when it is an address") {
+  for (const std::string& forwarded :
+       {std::string("unknown"), "198.51.100.4 (" + std::string(9000, 'x'), std::string("rm -rf"),
+        std::string("198.51.100.4,"), std::string("198.51.100.400"), std::string()}) {
+    Form form(/*hsts=*/false, {.behind_proxy = true});
+    form.send("POST", "/form/look", R"({"token":"tok"})", {{"X-Forwarded-For", forwarded}});
+    CHECK(form.desk.visitors.at(0).peer == "203.0.113.7");
+  }
+  Form form(/*hsts=*/false, {.behind_proxy = true});
+  form.send("POST", "/form/look", R"({"token":"tok"})", {{"X-Forwarded-For", "2001:DB8:0::5"}});
+  CHECK(form.desk.visitors.at(0).peer == "2001:db8::5");
 }
 
 }  // namespace

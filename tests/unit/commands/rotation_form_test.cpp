@@ -372,6 +372,20 @@ TEST_CASE("whoever comes to a closed link is turned away, and the journal knows"
   CHECK(form.entry("secret.rotate.form.turned_away").data.find("192.0.2.1") != std::string::npos);
 }
 
+// A link that is used up is good for nothing for as long as its rotation goes on, which may be a week.
+TEST_CASE("whoever keeps coming to a closed link doesn't fill the journal, and isn't forgotten in it") {
+  Form form;
+  CHECK(std::holds_alternative<FormReceived>(form.submit(restricted_key('N'))));
+  const auto turned_away = [&] { return form.journal.count("secret.rotate.form.turned_away"); };
+  for (int i = 0; i < 1000; ++i) form.look();
+  CHECK(turned_away() == 50);
+  for (int minute = 0; minute < 10; ++minute) {
+    form.clock.time += 1min;
+    for (int i = 0; i < 30; ++i) form.look();
+  }
+  CHECK(turned_away() == 60);
+}
+
 TEST_CASE("with sign-in only the operator's session sees and posts the form, and no code is asked for") {
   Form form(commands::FormProof::sign_in);
   const auto nobody = std::get<SignInNeeded>(form.look());
