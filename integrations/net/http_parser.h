@@ -31,11 +31,12 @@ class MessageParser final : public boost::beast::http::basic_parser<is_request> 
   MessageParser() { this->eager(true); }
   ~MessageParser() override { storage::wipe(body); }
 
-  // Of everything before the body. Beast's own limit holds for the request line, for what it can use of the
-  // rest at once, and for what follows that, each by itself.
+  // Of all bytes before the body. Beast's own limit depends on how they were cut: it holds for the request
+  // line, for what it can use of the rest at once, and for what follows that, each by itself. So it is set
+  // out of reach, and the bytes are counted before Beast sees them.
   void header_limit(std::uint32_t limit) {
     header_limit_ = limit;
-    Base::header_limit(limit);
+    Base::header_limit(2 * limit);
   }
 
   int status = 0;
@@ -50,8 +51,11 @@ class MessageParser final : public boost::beast::http::basic_parser<is_request> 
     Error error;
     while (!input.empty() && !this->is_done()) {
       if (awaits_more_of_the_end(input)) return {};
+      if (header_too_long(input)) return too_long();
+      const bool in_header = !this->is_header_done();
       const std::size_t used = this->put(input.data(), error);
       input.consume(used);
+      if (in_header) header_used_ += used;  // past the header it no longer counts
       if (error == boost::beast::http::error::need_more)
         return input.size() > kLongestLine ? too_long() : Error();
       if (error || used == 0) return error;
@@ -71,15 +75,15 @@ class MessageParser final : public boost::beast::http::basic_parser<is_request> 
     return this->is_header_done() && this->chunked() && input.size() < kShortestEnd;
   }
 
-  void count(std::size_t line, Error& error) {
-    header_size_ += line;
-    if (header_size_ > header_limit_) error = too_long();
+  // What has come of the header, its end included once that is there.
+  bool header_too_long(const WipingBuffer& input) const {
+    if (this->is_header_done()) return false;
+    const std::size_t end = input.view().find("\r\n\r\n");
+    const std::size_t size = end == std::string_view::npos ? input.size() : end + 4;
+    return header_used_ + size > header_limit_;
   }
 
-  void on_request_impl(boost::beast::http::verb, Text name, Text where, int http_version,
-                       Error& error) override {
-    constexpr std::string_view kRest = "  HTTP/1.1\r\n\r\n";
-    count(name.size() + where.size() + kRest.size(), error);
+  void on_request_impl(boost::beast::http::verb, Text name, Text where, int http_version, Error&) override {
     method = name;
     target = where;
     version = static_cast<unsigned>(http_version);
@@ -89,11 +93,8 @@ class MessageParser final : public boost::beast::http::basic_parser<is_request> 
     version = static_cast<unsigned>(http_version);
   }
   // Trailers come by the same way, after the header: nobody here wants them.
-  void on_field_impl(boost::beast::http::field, Text name, Text value, Error& error) override {
-    if (this->is_header_done()) return;
-    constexpr std::string_view kRest = ": \r\n";
-    count(name.size() + value.size() + kRest.size(), error);
-    if (!error) headers.emplace_back(name, value);
+  void on_field_impl(boost::beast::http::field, Text name, Text value, Error&) override {
+    if (!this->is_header_done()) headers.emplace_back(name, value);
   }
   void on_header_impl(Error& error) override {
     if constexpr (is_request) error = doubt_about(method, target, version, headers);
@@ -114,7 +115,7 @@ class MessageParser final : public boost::beast::http::basic_parser<is_request> 
   void on_finish_impl(Error&) override {}
 
   std::size_t header_limit_ = 8UL * 1024;
-  std::size_t header_size_ = 0;
+  std::size_t header_used_ = 0;
 };
 
 using RequestParser = MessageParser<true>;
