@@ -1,11 +1,16 @@
 // keyturn: the command line. Thread: the main thread is the io thread.
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "bot/app.h"
 #include "bot/audit.h"
@@ -15,6 +20,7 @@
 namespace {
 
 constexpr int kBadSettings = 78;  // EX_CONFIG
+constexpr int kUnavailable = 69;  // EX_UNAVAILABLE
 
 struct Settings {
   keyturn::bot::Config config;
@@ -75,6 +81,21 @@ int with_journal(const std::string& settings, std::string journal, int (*command
   return command(journal);
 }
 
+// The drills are the sandbox's, which is a program of its own: it takes over from here.
+int rehearse(const std::vector<std::string>& words) {
+  const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "keyturn-sandbox";
+  std::vector<std::string> all{program.string(), "rehearse"};
+  all.insert(all.end(), words.begin(), words.end());
+  std::vector<char*> argv;
+  argv.reserve(all.size() + 1);
+  for (std::string& word : all) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execv(program.c_str(), argv.data());
+  std::cerr << "keyturn: can't run " << program.string() << ": " << std::strerror(errno)
+            << "; the drills come with keyturn-sandbox, which is built and installed beside keyturn\n";
+  return kUnavailable;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -102,10 +123,15 @@ int main(int argc, char** argv) {
   for (auto* command : {verify, export_command}) {
     command->add_option("--journal", journal, "the journal's file, instead of the one in the settings");
   }
+  auto* rehearse_command = cli.add_subcommand(
+      "rehearse", "play a drill among emulators of every system, and judge it; without a name: list them");
+  std::vector<std::string> drill;
+  rehearse_command->add_option("drill", drill, "which; several are played one after the other");
   CLI11_PARSE(cli, argc, argv);
 
   try {
     if (run_command->parsed()) return run(settings);
+    if (rehearse_command->parsed()) return rehearse(drill);
     if (check_command->parsed()) return check(settings);
     if (verify->parsed()) return with_journal(settings, journal, keyturn::bot::audit_verify);
     return with_journal(settings, journal, keyturn::bot::audit_export);

@@ -164,7 +164,10 @@ std::optional<Refused> objection(const State& s) {
                                            account, s.target.account));
     }
   }
-  if (s.billing_before && s.billing_before->event.health == Health::unhealthy && !s.compromise) {
+  // Only once it is known whether the key is what makes it so: then something else is to be done.
+  const bool key_known = probes_of(s, ActionKind::probe_old_key) != nullptr;
+  const bool unhealthy = s.billing_before && s.billing_before->event.health == Health::unhealthy;
+  if (unhealthy && key_known && !s.compromise) {
     return refuse("billing_unhealthy",
                   fmt::format("The billing endpoint is not healthy before the rotation ({}). Fix that "
                               "first: afterwards nobody could tell what broke it.",

@@ -257,6 +257,28 @@ Message still_alive(const State& s) {
                            section("Operator: " + mention(s.operator_id)), context("`" + s.id + "`")}));
 }
 
+// After its deadline an old key is dead as it should be.
+bool died_before_its_time(const State& s) {
+  if (!s.old_key_died_early()) return false;
+  const auto again = s.probed.find(ActionKind::probe_old_again);
+  return s.received->event.grace_chosen == Duration::zero() || again->second.at < *s.old_key_deadline();
+}
+
+// "Now" was clicked, or somebody expired it: nothing may be slower than the new key, and everybody must know.
+Message died_early(const State& s) {
+  const std::string text = fmt::format(
+      "*The old key of {} died early*: Stripe refuses `{}` already (*Now* was chosen in the dashboard, or "
+      "somebody expired it). Billing fails until the new key `{}` runs everywhere; Keyturn puts it there "
+      "now, "
+      "without a wait in between. *What to do*: nothing, unless this rotation stops; there is no way back to "
+      "the old key.\nOperator: {}",
+      escape(s.target.name()), s.current->event.fingerprint, s.received->event.fingerprint,
+      mention(s.operator_id));
+  return once("channel_died_early", Place::team_channel, "The old key of " + s.target.name() + " died early",
+              json::array({header("The old key died early: " + s.target.name()), section(text),
+                           context("`" + s.id + "`")}));
+}
+
 Message halted(const State& s, Place place) {
   const std::string sentence = "*The rotation stopped* " + escape(s.halted->event.sentence) + ".";
   const std::string todo = place == Place::operator_dm
@@ -341,6 +363,7 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
   for (int number = 1; number <= s.master_keys_pasted; ++number) {
     messages.push_back(master_key(s, number, "pasted into the form"));
   }
+  if (died_before_its_time(s)) messages.push_back(died_early(s));
   if (s.halted) {
     messages.push_back(halted(s, Place::operator_dm));
     messages.push_back(halted(s, Place::team_channel));

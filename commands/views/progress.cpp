@@ -45,6 +45,22 @@ Line old_probe(const State& s) {
   return {Mark::done, "Stripe: the current key is alive; " + endpoint_summary(probed->second.event)};
 }
 
+// "The same" can be said only once it is known what Infisical holds.
+Line consumer_before(const State& s, const ConsumerInspected& found) {
+  std::string holds = "holds no key";
+  if (!found.fingerprint.empty()) {
+    const bool same = s.current && s.current->event.fingerprint == found.fingerprint;
+    holds = same ? "holds the same key"
+                 : "holds " + std::string(s.current ? "another key, " : "the key ") +
+                       fingerprint(found.fingerprint);
+  }
+  const bool differs =
+      found.fingerprint.empty() || (s.current && s.current->event.fingerprint != found.fingerprint);
+  return {differs ? Mark::problem : Mark::done,
+          fmt::format("{} {}, release v{}, {} of {} dynos up{}", escape(found.app), holds, found.release,
+                      found.dynos_up, found.dynos, request(found.request_id))};
+}
+
 std::vector<Line> consumers_before(const State& s) {
   std::vector<Line> lines;
   for (const auto& consumer : s.target.consumers) {
@@ -54,10 +70,7 @@ std::vector<Line> consumers_before(const State& s) {
                                         trouble(s, {ActionKind::inspect_consumer, consumer.app})});
       continue;
     }
-    const auto& found = inspected->second.event;
-    lines.push_back(
-        {Mark::done, fmt::format("{} holds the same key, release v{}, {} of {} dynos up{}", escape(found.app),
-                                 found.release, found.dynos_up, found.dynos, request(found.request_id))});
+    lines.push_back(consumer_before(s, inspected->second.event));
   }
   return lines;
 }

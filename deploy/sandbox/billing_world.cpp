@@ -180,6 +180,7 @@ boost::asio::awaitable<void> BillingWorld::run_job_once() {
   std::string key = variable == dyno->config.end() ? "" : variable->second;
   const BillingOutcome outcome = co_await ask_stripe(std::move(key), "/v1/invoices?limit=1");
   heroku_.log(app_, source, "billing-sync: " + outcome.log_line);
+  last_ = outcome;
 }
 
 json BillingWorld::state() const {

@@ -69,8 +69,8 @@ void shorten_requests(json& state) {
 
 }  // namespace
 
-Control::Control(World& world, SlackWorld& slack, const Places& places)
-    : world_(world), slack_(slack), places_(places) {}
+Control::Control(World& world, SlackWorld& slack, Rehearsal& rehearsal, const Places& places)
+    : world_(world), slack_(slack), rehearsal_(rehearsal), places_(places) {}
 
 net::Handler Control::handler() {
   return [this](Request request, net::Exchange& exchange) { return serve(std::move(request), exchange); };
@@ -116,19 +116,22 @@ net::Response Control::read(const net::ServerRequest& request) const {
     if (request.path == page.path) return page_response(page);
   }
   if (request.path == "/places") return json_response(200, places());
+  if (request.path == "/drills") return json_response(200, Rehearsal::list());
   if (request.path == "/traffic")
     return {200, {{"Content-Type", "text/plain; charset=utf-8"}}, slack_.traffic()};
   if (request.path != "/state") return problem(404, "there is no " + request.path);
-  const bool whole = request.query.contains("requests");
-  if (!whole) return json_response(200, state());
-  json everything = world_.state();
-  everything["slack"] = slack_.state();
-  return json_response(200, everything);
+  return json_response(200, request.query.contains("requests") ? everything() : state());
+}
+
+json Control::everything() const {
+  json state = world_.state();
+  state["slack"] = slack_.state();
+  state["drill"] = rehearsal_.state();
+  return state;
 }
 
 json Control::state() const {
-  json state = world_.state();
-  state["slack"] = slack_.state();
+  json state = everything();
   shorten_requests(state);
   return state;
 }
@@ -177,6 +180,16 @@ json Control::change_vendor(const std::string& path, const json& wish) {
          json knob = socket_wish;
          knob["kind"] = "socket";
          self.slack_.fault(knob);
+         return json{{"ok", true}};
+       }},
+      {"/drill/start",
+       [](Control& self, const json& drill) {
+         self.rehearsal_.start(drill.at("name"), drill.value("play", true));
+         return json{{"ok", true}};
+       }},
+      {"/drill/stop",
+       [](Control& self, const json&) {
+         self.rehearsal_.stop();
          return json{{"ok", true}};
        }},
       {"/stripe/rotate", [](Control& self, const json& key_wish) { return self.rotate(key_wish); }},

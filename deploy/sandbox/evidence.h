@@ -9,15 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "deploy/sandbox/fact.h"
 #include "integrations/net/http_client.h"
 
 namespace keyturn::sandbox {
-
-struct Fact {
-  bool holds = false;
-  std::string what;   // "the old key is dead"
-  std::string found;  // "401 api_key_expired"
-};
 
 // Where to look: as GET /places of the control server says.
 class Evidence {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "deploy/sandbox/random_text.h"
 
@@ -439,7 +440,7 @@ net::Response InfisicalWorld::secrets(const net::ServerRequest& request, const I
   const bool hidden = knobs_.hidden_value || (read && !flag(request, "viewSecretValue", true));
   if (read && name.empty()) return list_secrets(address, hidden);
   if (read) return read_secret(request, address, hidden, flag(request, "expandSecretReferences", !v3));
-  if (auto refused = refuse_write(address, who)) return std::move(*refused);
+  if (auto refused = refuse_write(request.method, fields, address, who)) return std::move(*refused);
   return write_secret(request.method, fields, address);
 }
 
@@ -471,7 +472,8 @@ InfisicalWorld::MaybeResponse InfisicalWorld::refuse_address(const Address& addr
   return std::nullopt;
 }
 
-InfisicalWorld::MaybeResponse InfisicalWorld::refuse_write(const Address& address, const Identity& who) {
+InfisicalWorld::MaybeResponse InfisicalWorld::refuse_write(const std::string& method, const json& fields,
+                                                           const Address& address, const Identity& who) {
   if (who.read_only || knobs_.read_only)
     return refusal(403, "You are not allowed to edit on secrets", "PermissionDenied",
                    {{"details", json::array()}});
@@ -492,7 +494,15 @@ InfisicalWorld::MaybeResponse InfisicalWorld::refuse_write(const Address& addres
                 {"updatedAt", storage::to_iso8601(now())}};
   approvals_.push_back(
       {{"slug", approval.at("slug")}, {"environment", address.environment}, {"name", address.name}});
+  waiting_.push_back({.method = method, .fields = fields, .address = address});
   return reply(200, {{"approval", std::move(approval)}});
+}
+
+void InfisicalWorld::approve_all() {
+  knobs_.approval_environment.reset();
+  for (const ChangeRequest& change : std::exchange(waiting_, {}))
+    write_secret(change.method, change.fields, change.address);
+  approvals_ = json::array();
 }
 
 net::Response InfisicalWorld::list_secrets(const Address& address, bool hidden) const {
@@ -634,6 +644,8 @@ bool InfisicalWorld::turn_knob(const json& knob) {
   const std::string environment = knob.value("environment", "");
   if (kind == "approval_policy") {
     knobs_.approval_environment = on ? std::optional(environment) : std::nullopt;
+  } else if (kind == "approve") {
+    approve_all();
   } else if (kind == "hidden_value") {
     knobs_.hidden_value = on;
   } else if (kind == "read_only") {
@@ -667,6 +679,8 @@ bool InfisicalWorld::turn_knob(const json& knob) {
 
 void InfisicalWorld::reset_knobs() {
   knobs_ = {};
+  waiting_.clear();
+  approvals_ = json::array();
   syncs_.clear();
   for (InfisicalSecret& secret : secrets_) secret.rotated_by_infisical = false;
   for (Identity& who : identities_) {

@@ -2,6 +2,8 @@
 // versions, and the list of secret syncs. Source: infisical.com/docs/api-reference, and answers recorded from
 // a self-hosted server of 2026. Knobs: {"kind":"approval_policy","on":true,"environment":"prod"}  a write
 // becomes a change request: 200, no secret
+//        {"kind":"approve"}                  somebody approves every change request that waits, and the
+//        policy goes
 //        {"kind":"hidden_value","on":true}   values read as "<hidden-by-infisical>"
 //        {"kind":"read_only","on":true}      every write is 403
 //        {"kind":"login_refused","on":true}  every login is 401
@@ -109,6 +111,11 @@ class InfisicalWorld final : public Vendor {
   struct Address {
     std::string project, environment, path = "/", name;
   };
+  struct ChangeRequest {  // a write that waits for an approval
+    std::string method;
+    nlohmann::json fields;
+    Address address;
+  };
   using MaybeResponse = std::optional<net::Response>;
 
   net::Response authenticate(const net::ServerRequest& request);
@@ -128,7 +135,9 @@ class InfisicalWorld final : public Vendor {
   net::Response write_secret(const std::string& method, const nlohmann::json& body, const Address& address);
   net::Response update(InfisicalSecret& secret, const nlohmann::json& body);
   MaybeResponse refuse_address(const Address& address, const Identity& identity) const;
-  MaybeResponse refuse_write(const Address& address, const Identity& identity);
+  MaybeResponse refuse_write(const std::string& method, const nlohmann::json& fields, const Address& address,
+                             const Identity& identity);
+  void approve_all();
   net::Response list_syncs(const Identity& identity, const std::string& project) const;
   nlohmann::json read_body(const InfisicalSecret& secret, bool hidden, bool expand) const;
   nlohmann::json version_body(const InfisicalSecret& secret, const SecretVersion& version, bool hidden) const;
@@ -148,7 +157,8 @@ class InfisicalWorld final : public Vendor {
   std::deque<Token> tokens_;
   std::deque<InfisicalSecret> secrets_;
   std::vector<SecretSyncSeed> syncs_;
-  nlohmann::json approvals_ = nlohmann::json::array();
+  nlohmann::json approvals_ = nlohmann::json::array();  // for people to read
+  std::vector<ChangeRequest> waiting_;
   Knobs knobs_;
 };
 

@@ -1,5 +1,5 @@
-// keyturn-sandbox: every system that Keyturn talks to, emulated on loopback, with a workspace page; and a
-// player that goes through a whole rotation as an operator would.
+// keyturn-sandbox: every system that Keyturn talks to, emulated on loopback, with a workspace page; a player
+// that goes through a whole rotation as an operator would; and the drills.
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "deploy/sandbox/player.h"
+#include "deploy/sandbox/rehearse.h"
 #include "deploy/sandbox/sandbox.h"
 
 namespace {
@@ -68,11 +69,26 @@ int main(int argc, char** argv) {
   play->add_option("--control", play_options.control, "the workspace page's URL")->required();
   play->add_flag("--compromise", play_options.compromise, "rotate as after a leak");
   int limit_seconds = 180;
-  play->add_option("--limit", limit_seconds, "seconds until it gives up");
+  play->add_option("--limit", limit_seconds, "seconds that it waits for one thing at most");
+
+  RehearseOptions rehearse_options;
+  bool list = false;
+  CLI::App* rehearse = app.add_subcommand(
+      "rehearse", "play a drill with a bot of its own, and judge it; exit 0 only if every fact held");
+  rehearse->add_option("drill", rehearse_options.drills, "which; several are played one after the other");
+  rehearse->add_flag("--list", list, "what can be rehearsed");
+  rehearse->add_option("--bot", rehearse_options.bot, "the keyturn program (default: the one beside this)");
   CLI11_PARSE(app, argc, argv);
 
   try {
     asio::io_context io;
+    if (rehearse->parsed()) {
+      if (list || rehearse_options.drills.empty()) {
+        list_drills(std::cout);
+        return 0;
+      }
+      return finish(io, keyturn::sandbox::rehearse(io.get_executor(), rehearse_options));
+    }
     if (play->parsed()) {
       play_options.limit = std::chrono::seconds(limit_seconds);
       return finish(io, keyturn::sandbox::play(io.get_executor(), play_options));

@@ -57,7 +57,8 @@ Sandbox::Sandbox(boost::asio::any_io_executor io, SandboxOptions options)
       options_(std::move(options)),
       world_(io, clock_, SandboxTiming{}),
       slack_(io, clock_),
-      control_(world_, slack_, places_),
+      rehearsal_(io, world_, slack_, control_url_),
+      control_(world_, slack_, rehearsal_, places_),
       // Whatever ends because we are leaving is no news.
       tasks_(io, [this](const std::string& task, std::exception_ptr failure) {
         if (!stopping_) report(task, std::move(failure));
@@ -69,6 +70,7 @@ Sandbox::Sandbox(boost::asio::any_io_executor io, SandboxOptions options)
   serve("billing_staging", world_.billing_staging.handler());
   serve("slack", slack_.handler());
   serve("control", control_.handler(), options_.port);
+  control_url_ = places_.at("control");
   places_["form"] = url_of(free_port(io_));
   places_["metrics"] = url_of(free_port(io_));
   world_.connect(places_.at("stripe"));
@@ -112,6 +114,7 @@ void Sandbox::start() {
 
 boost::asio::awaitable<void> Sandbox::stop() {
   stopping_ = true;
+  rehearsal_.shut_down();
   for (auto& server : servers_) server->stop();
   tasks_.cancel();
   co_await tasks_.wait(std::chrono::seconds(2));

@@ -31,6 +31,9 @@ class Sandbox {
 
   // Where everything is; "form" and "metrics" are the ports that the bot is told to take.
   const Places& places() const { return places_; }
+  Rehearsal& rehearsal() { return rehearsal_; }
+  // Whether a bot is at the other end of Slack's socket.
+  bool bot_connected() const { return look(world_, slack_).bot_connected; }
 
   // Serves until stop().
   void start();
@@ -46,6 +49,8 @@ class Sandbox {
   Places places_;
   World world_;
   SlackWorld slack_;
+  std::string control_url_;
+  Rehearsal rehearsal_;
   Control control_;
   std::vector<std::unique_ptr<net::HttpServer>> servers_;
   bool stopping_ = false;

@@ -25,3 +25,13 @@ export async function ask(title, text, yes = 'Yes', no = 'Cancel', danger = fals
   return await dialog(title, (close) => [make('p', {}, text), make('div', { className: 'row end' },
     button(no, () => close(false)), button(yes, () => close(true), { className: danger ? 'danger solid' : 'primary' }))]) === true;
 }
+
+// What the person typed; undefined when it was closed instead.
+export function askText(title, label, { value = '', yes = 'Save' } = {}) {
+  return dialog(title, (close) => {
+    const input = make('input', { value, 'aria-label': label, autocomplete: 'off', spellcheck: false });
+    input.addEventListener('keydown', ({ key }) => { if (key === 'Enter') close(input.value.trim()); });
+    return [make('label', {}, label, input), make('div', { className: 'row end' }, button('Cancel', () => close(undefined)),
+      button(yes, () => close(input.value.trim()), { className: 'primary' }))];
+  });
+}

@@ -20,6 +20,7 @@ const FAULTS = [
   ]],
   ['Infisical', [
     ['Changes need approval', 'A write answers 200 with a change request, and the secret stays as it was.', '/fault', { system: 'infisical', kind: 'approval_policy', on: true, environment: 'prod' }],
+    ['Approve the change', 'Somebody with the right to do so approves what waits, and the policy goes.', '/fault', { system: 'infisical', kind: 'approve' }, 'Approve'],
     ['Values hidden', 'The machine identity may not see values any more.', '/fault', { system: 'infisical', kind: 'hidden_value', on: true }],
     ['Read only', 'It may not write any more.', '/fault', { system: 'infisical', kind: 'read_only', on: true }],
     ['Tokens expire', 'All access tokens are over now.', '/fault', { system: 'infisical', kind: 'expire_tokens' }],
@@ -40,6 +41,7 @@ const FAULTS = [
 const SYSTEMS = ['slack', 'stripe', 'infisical', 'heroku', 'billing'];
 
 const ordered = [];  // what was ordered from this page since the last "clear"
+let transcriptOpen = false;
 let drills = null;   // null: not asked for yet
 
 async function clear() {
@@ -47,13 +49,13 @@ async function clear() {
   await Promise.all(SYSTEMS.map((system) => post('/fault', { system, kind: 'clear' })));
 }
 
-function fault([name, what, path, knob]) {
+function fault([name, what, path, knob, verb = 'Break']) {
   return make('li', { className: 'row-card' }, make('div', {}, make('strong', {}, name), make('p', { className: 'soft' }, what)),
-    button('Break', async (pressed) => {
+    button(verb, async (pressed) => {
       const answer = await post(path, knob);
-      pressed.textContent = answer.error ? 'Refused' : 'Broken';
+      pressed.textContent = answer.error ? 'Refused' : 'Done';
       if (!answer.error) ordered.push(name);
-    }, { className: 'danger', 'aria-label': `Break: ${name}`, data: { key: `fault ${name}` } }));
+    }, { className: verb === 'Break' ? 'danger' : '', 'aria-label': `${verb}: ${name}`, data: { key: `fault ${name}` } }));
 }
 
 export const faultsActive = (all) => SYSTEMS.flatMap((system) => (all[system].faults ?? []).map(({ kind, status }) => `${system}: ${status ?? kind}`));
@@ -61,6 +63,11 @@ export const faultsActive = (all) => SYSTEMS.flatMap((system) => (all[system].fa
 // ---- drills ----
 
 const HOLDS = { true: ['✓', 'good', 'holds'], false: ['✗', 'bad', 'does not hold'], null: ['?', 'wary', 'can’t be seen'] };
+
+// Told to the person who does it; a drill that is played tells what it did.
+const steps = (name) => [make('h4', {}, 'Your steps'), make('ol', {}, (drills.find((each) => each.name === name)?.steps ?? []).map((step) => make('li', {}, step)))];
+const transcript = (drill) => make('details', { open: transcriptOpen, ontoggle: ({ target }) => { transcriptOpen = target.open; } }, make('summary', { data: { key: 'transcript' } }, `Transcript (${drill.transcript.length} lines)`),
+  make('ol', { className: 'plain transcript' }, drill.transcript.map(({ at, who, what }) => make('li', {}, make('span', { className: 'soft' }, `${at} ${who}`), ' ', what))));
 
 function score(drill) {
   const kind = { passed: 'good', failed: 'bad' }[drill.score] ?? 'wary';
@@ -71,7 +78,8 @@ function score(drill) {
       return make('li', {}, make('span', { className: colour, 'aria-hidden': 'true' }, sign), make('span', { className: 'visually-hidden' }, `${word}: `), ` ${what} `,
         make('span', { className: 'soft' }, found ?? ''));
     })),
-    make('h4', {}, 'What should have been seen'), make('ul', {}, drill.should_have_seen.map((text) => make('li', {}, text))),
+    make('h4', {}, drill.running ? 'Watch for' : 'What should have been seen'), make('ul', {}, drill.should_have_seen.map((text) => make('li', {}, text))),
+    drill.played ? transcript(drill) : steps(drill.name),
     drill.running ? button('Stop the drill', () => post('/drill/stop', {}), { data: { key: 'drill stop' } }) : '');
 }
 

@@ -1,6 +1,6 @@
 // Stripe's dashboard as far as API keys go: the list, the ⋯ menu, the rotate dialog with its expiration, the key that is
 // shown once, and the note.
-import { ask, dialog } from './dialogs.js';
+import { ask, askText, dialog } from './dialogs.js';
 import { button, clock, countdown, draw, make } from './dom.js';
 import { post } from './server.js';
 
@@ -64,11 +64,23 @@ async function expire(key) {
 }
 
 async function addNote(key) {
-  const text = await dialog('Note', (close) => {
-    const note = make('input', { value: key.note, 'aria-label': 'Note' });
-    return [note, make('div', { className: 'row end' }, button('Cancel', () => close(undefined)), button('Save', () => close(note.value), { className: 'primary' }))];
-  });
+  const text = await askText('Note', 'Where is it stored?', { value: key.note });
   if (text !== undefined) await post('/stripe/note', { id: key.id, note: text });
+}
+
+// A second tab with somebody else's dashboard is how a good key of the wrong account gets copied.
+const ACCOUNTS = [['This account', undefined], ['Another company’s account', 'acct_1SomebodyElse4711']];
+const PERMISSIONS = ['customer_read', 'subscription_read', 'invoice_read', 'charge_read'];
+
+async function create() {
+  const account = await dialog('Create restricted key', (close) => [
+    make('p', {}, 'With the permissions that billing needs: customers, subscriptions, invoices and charges, to read.'),
+    make('div', { className: 'row end' }, button('Cancel', () => close(undefined)),
+      ACCOUNTS.toReversed().map(([name, id]) => button(name, () => close({ id }), { className: id ? '' : 'primary' })))]);
+  if (account === undefined) return;
+  const name = state.keys.find((key) => key.kind === 'restricted' && key.mode === mode)?.name ?? 'restricted key';
+  const created = await post('/stripe/create', { name, mode, account: account.id, permissions: PERMISSIONS });
+  if (!created.error) await showNewKey(name, created);
 }
 
 function menu(key) {
@@ -92,7 +104,7 @@ function status(key) {
 
 function row(key) {
   return make('li', { className: 'row-card', data: { mark: key.id, look: key.status + key.note } }, make('div', {}, make('strong', {}, key.name), ' ', make('code', {}, short(key.masked)),
-    make('p', { className: 'soft' }, [key.note, `created ${clock(key.created)}`, key.last_used ? `last used ${clock(key.last_used)}` : 'never used'].filter(Boolean).join(' · '))),
+    make('p', { className: 'soft' }, [key.account === ACCOUNTS[1][1] ? 'another company’s account' : '', key.note, `created ${clock(key.created)}`, key.last_used ? `last used ${clock(key.last_used)}` : 'never used'].filter(Boolean).join(' · '))),
   status(key), key.kind === 'restricted' && ['active', 'expiring'].includes(key.status) ? menu(key) : make('span'));
 }
 
@@ -108,7 +120,7 @@ function build() {
   const list = (kind) => make('ul', { className: 'plain' }, keys.filter((key) => key.kind === kind).map(row));
   return [make('div', { className: 'switch', role: 'group', 'aria-label': 'Mode' }, ['live', 'test'].map((name) =>
     button(`${name} mode`, () => { mode = name; drawStripe(container, state); }, { 'aria-pressed': String(mode === name), data: { key: `mode ${name}` } }))),
-  make('h3', {}, 'Restricted keys'), list('restricted'), make('h3', {}, 'Standard keys'), list('secret')];
+  make('div', { className: 'row between' }, make('h3', {}, 'Restricted keys'), button('Create restricted key…', create, { data: { key: 'create' } })), list('restricted'), make('h3', {}, 'Standard keys'), list('secret')];
 }
 
 export function drawStripe(pane, stripe) {

@@ -1,14 +1,25 @@
 // The other systems, each in a tab: what changed while one looked elsewhere is marked. (Tabs: www.w3.org/WAI/ARIA/apg.)
-import { byId, clock, draw, highlight, make } from './dom.js';
+import { askText } from './dialogs.js';
+import { button, byId, clock, draw, highlight, make } from './dom.js';
 import { drawFaults, faultsActive } from './faults.js';
+import { post } from './server.js';
 import { drawStripe, stripeNews } from './stripe.js';
+
+const VARIABLE = 'STRIPE_RESTRICTED_KEY';
+
+// As a person with the right to do so, past the bot.
+async function setByHand(where, path, wish) {
+  const value = await askText(`Set ${VARIABLE}`, `The value in ${where}`, { yes: 'Set it' });
+  if (value) await post(path, { ...wish, name: VARIABLE, value });
+}
 
 const chip = (text, kind) => make('span', { className: `chip ${kind}` }, text);
 
 function drawInfisical(pane, { secrets }) {
   const ours = secrets.filter(({ name, deleted }) => name.startsWith('STRIPE') && !deleted);
   return draw(pane, ours, () => ours.map((secret) => make('section', { className: 'card' },
-    make('h3', {}, secret.name, ' ', chip(secret.environment, '')),
+    make('div', { className: 'row between' }, make('h3', {}, secret.name, ' ', chip(secret.environment, '')),
+      button('Set by hand…', () => setByHand(`Infisical, ${secret.environment}`, '/infisical/put', { environment: secret.environment }), { data: { key: `put ${secret.id}` } })),
     make('ol', { className: 'plain timeline' }, secret.versions.slice(-5).toReversed().map((version, i) =>
       make('li', { className: i === 0 ? 'now' : '', data: { mark: `${secret.id} ${version.version}`, look: version.tail } }, make('strong', {}, `v${version.version}`), ' ', make('code', {}, `••••${version.tail}`), ' ',
         make('span', { className: 'soft' }, [clock(version.at), version.comment].filter(Boolean).join(' · '))))))));
@@ -20,9 +31,10 @@ function dyno({ name, state, release }, app) {
 }
 
 function appCard(app) {
-  const variable = app.config.STRIPE_RESTRICTED_KEY;
-  return make('section', { className: 'card' }, make('h3', {}, app.name),
-    make('p', { data: { mark: `${app.name} variable`, look: variable ?? '' } }, make('code', {}, 'STRIPE_RESTRICTED_KEY'), ' ', make('code', {}, variable ? `${variable.slice(0, 8)}…${variable.slice(-6)}` : 'not set')),
+  const variable = app.config[VARIABLE];
+  return make('section', { className: 'card' }, make('div', { className: 'row between' }, make('h3', {}, app.name),
+    button('Set by hand…', () => setByHand(app.name, '/heroku/config', { app: app.name }), { data: { key: `config ${app.name}` } })),
+    make('p', { data: { mark: `${app.name} variable`, look: variable ?? '' } }, make('code', {}, VARIABLE), ' ', make('code', {}, variable ? `${variable.slice(0, 8)}…${variable.slice(-6)}` : 'not set')),
     make('ul', { className: 'plain dynos' }, app.dynos.map((each) => dyno(each, app.name))),
     make('ol', { className: 'plain timeline' }, app.releases.toSorted((one, other) => other.version - one.version).slice(0, 4).map((release, i) =>
       make('li', { className: i === 0 ? 'now' : '', data: { mark: `${app.name} v${release.version}`, look: release.status } }, make('strong', {}, `v${release.version}`), ' ',

@@ -57,6 +57,21 @@ TEST_CASE("billing that is down before the rotation stops a routine one, and no 
   CHECK(stage_of(leak.state, leak.now) == Stage::awaiting_operator);
 }
 
+// Found in a drill: the two questions are asked at once, and billing's answer used to come first.
+TEST_CASE("billing that is down because the key is dead is refused as a dead key, which says what to do") {
+  Story story;
+  story.happens(BillingChecked{.health = Health::unhealthy, .status = 500, .detail = "answered 500"});
+  CHECK(story.decision().record.empty());
+  story.happens(OperatorChecked{true, ""}).happens(current_key());
+  CHECK(story.decision().record.empty());
+  story.happens(KeyProbed{.purpose = ActionKind::probe_old_key,
+                          .probes = {probe("GET /v1/customers", Answer::expired)},
+                          .fingerprint = "old-1"});
+  const auto decision = story.decision();
+  REQUIRE(recorded<Refused>(decision));
+  CHECK(recorded<Refused>(decision)->code == "already_dead");
+}
+
 TEST_CASE("a consumer that holds another key than Infisical stops the rotation") {
   ConsumerInspected other = inspected("second");
   other.fingerprint = "else-1";

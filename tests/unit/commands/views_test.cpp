@@ -197,6 +197,44 @@ TEST_CASE("each stage has the messages that people need then") {
   CHECK(has(slots_of(halted.state, halted.now), "channel_halted_1"));
 }
 
+TEST_CASE("an app is said to hold the same key only when it does") {
+  Story story;
+  ConsumerInspected other = inspected("canary");
+  other.fingerprint = "else-1";
+  story.happens(other);
+  CHECK(all_messages(story.state, story.now).find("canary holds the key `else-1`") != std::string::npos);
+  story.happens(current_key());
+  const std::string text = all_messages(story.state, story.now);
+  CHECK(text.find("canary holds another key, `else-1`") != std::string::npos);
+  CHECK(text.find("canary holds the same key") == std::string::npos);
+  other.fingerprint.clear();
+  story.happens(other);
+  CHECK(all_messages(story.state, story.now).find("canary holds no key") != std::string::npos);
+  story.happens(inspected("canary"));
+  CHECK(all_messages(story.state, story.now).find("canary holds the same key") != std::string::npos);
+}
+
+TEST_CASE("the channel is told at once that the old key died early, and only then") {
+  Story calm;
+  calm.validated();
+  CHECK_FALSE(has(slots_of(calm.state, calm.now), "channel_died_early"));
+  Story chosen;
+  chosen.received(0h);
+  CHECK(has(slots_of(chosen.state, chosen.now), "channel_died_early"));
+  Story noticed;
+  noticed.received(24h).happens(KeyProbed{.purpose = ActionKind::probe_old_again,
+                                          .probes = {probe("GET /v1/customers", Answer::expired)},
+                                          .fingerprint = "old-1"});
+  CHECK(has(slots_of(noticed.state, noticed.now), "channel_died_early"));
+  check_messages(noticed.state, noticed.now);
+  // Asked again after its deadline, it is dead as it should be.
+  Story late;
+  late.received(1h).later(2h).happens(KeyProbed{.purpose = ActionKind::probe_old_again,
+                                                .probes = {probe("GET /v1/customers", Answer::expired)},
+                                                .fingerprint = "old-1"});
+  CHECK_FALSE(has(slots_of(late.state, late.now), "channel_died_early"));
+}
+
 TEST_CASE("a summary after a retry still shows the validation as done") {
   Story story;
   story.stored().happens(Halted{}).happens(RetryRequested{});
