@@ -24,6 +24,7 @@ struct Release {
   bool current = false;
   std::string user;  // e-mail of whoever made it
   std::string description;
+  std::string slug;  // id of the code that it runs; empty: an image, or unknown
   std::string request_id;
 };
 
@@ -72,6 +73,9 @@ class Consumer {
                                                          storage::SharedSecret value) = 0;
   // Newest first, at most `count`.
   virtual boost::asio::awaitable<std::vector<Release>> releases(std::string app, int count) = 0;
+  // Makes a release of that code with the configuration as it is now: for a change whose release failed. (A
+  // value that is set a second time may make none.)
+  virtual boost::asio::awaitable<Release> release_again(std::string app, std::string slug) = 0;
   virtual boost::asio::awaitable<std::vector<Dyno>> dynos(std::string app) = 0;
   // Follows the app's log from `lines` lines back.
   virtual boost::asio::awaitable<std::unique_ptr<LogStream>> follow_log(std::string app, int lines) = 0;

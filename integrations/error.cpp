@@ -7,8 +7,9 @@ namespace keyturn::integrations {
 namespace {
 
 std::string sentence_of(const ApiError::Details& details) {
-  std::string text = fmt::format("{}: {}: {} ({}", name_of(details.system), details.operation, details.reason,
-                                 name_of(details.failure));
+  std::string text(name_of(details.system));
+  if (!details.operation.empty()) text += ": " + details.operation;
+  text += fmt::format(": {} ({}", details.reason, name_of(details.failure));
   if (details.status != 0) text += fmt::format(", HTTP {}", details.status);
   if (!details.request_id.empty()) text += fmt::format(", request {}", details.request_id);
   return text + ")";

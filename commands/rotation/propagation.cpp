@@ -77,6 +77,30 @@ asio::awaitable<int> RealPerformer::newest_release(std::string app) {
   co_return releases.empty() ? 0 : releases.front().version;
 }
 
+namespace {
+
+constexpr int kReleasesLookedAt = 10;
+
+bool has_failed(const std::vector<integrations::Release>& releases, int wanted) {
+  const auto found = std::ranges::find(releases, wanted, &integrations::Release::version);
+  return found != releases.end() &&
+         (found->status == ReleaseStatus::failed || found->status == ReleaseStatus::expired);
+}
+
+// The code that runs: of the newest release that succeeded.
+std::string released_code(const std::string& app, const std::vector<integrations::Release>& releases) {
+  const auto good = std::ranges::find(releases, ReleaseStatus::succeeded, &integrations::Release::status);
+  if (good != releases.end() && !good->slug.empty()) return good->slug;
+  fail(System::heroku,
+       fmt::format(
+           "the release v{} of {} failed, and Heroku names no code that could be released again; deploy "
+           "the app once more, then try again",
+           releases.front().version, app),
+       /*can_retry=*/false, releases.front().request_id);
+}
+
+}  // namespace
+
 asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std::string app) {
   const std::string variable = variable_of(*state, app);
   const auto key = co_await systems_.vault.open(state->id, std::string(kNewKey));
@@ -102,15 +126,18 @@ asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std:
            after.request_id);
     }
   }
-  const auto releases = co_await systems_.consumer.releases(app, 1);
+  const auto releases = co_await systems_.consumer.releases(app, kReleasesLookedAt);
   if (releases.empty() || releases.front().version <= release_before) {
     fail(System::heroku, app + " has made no release for the change yet", /*can_retry=*/true, request_id);
   }
-  co_return Outcome{.events = {ConsumerUpdated{.app = app,
-                                               .already_there = already_there,
-                                               .release = releases.front().version,
-                                               .request_id = request_id}},
-                    .boxes = {}};
+  int release = releases.front().version;
+  // A change whose release failed stays in the configuration, and nothing runs it.
+  if (already_there && has_failed(releases, release))
+    release = (co_await systems_.consumer.release_again(app, released_code(app, releases))).version;
+  co_return Outcome{
+      .events = {ConsumerUpdated{
+          .app = app, .already_there = already_there, .release = release, .request_id = request_id}},
+      .boxes = {}};
 }
 
 namespace {
@@ -145,12 +172,6 @@ const integrations::Release* deciding(const std::vector<integrations::Release>& 
   return found == releases.end() ? nullptr : &*found;
 }
 
-bool has_failed(const std::vector<integrations::Release>& releases, int wanted) {
-  const auto found = std::ranges::find(releases, wanted, &integrations::Release::version);
-  return found != releases.end() &&
-         (found->status == ReleaseStatus::failed || found->status == ReleaseStatus::expired);
-}
-
 }  // namespace
 
 asio::awaitable<Outcome> RealPerformer::await_consumer(StatePointer state, std::string app) {
@@ -161,7 +182,7 @@ asio::awaitable<Outcome> RealPerformer::await_consumer(StatePointer state, std::
   const TimePoint limit = began + state->target.timing.release_limit;
   int looks_without_dynos = 0;
   for (;;) {
-    const auto releases = co_await systems_.consumer.releases(app, 10);
+    const auto releases = co_await systems_.consumer.releases(app, kReleasesLookedAt);
     const auto* release = deciding(releases, wanted);
     if (!release && has_failed(releases, wanted)) {
       fail(System::heroku,

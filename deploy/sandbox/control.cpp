@@ -231,14 +231,15 @@ json Control::change_vendor(const std::string& path, const json& wish) {
   return kActs.at(path)(*this, wish);
 }
 
-// By "id", or the newest living key of a "name" in a "mode".
+// By "id", or our account's newest living key of a "name" in a "mode".
 std::string Control::key_id(const json& wish) const {
   if (wish.contains("id")) return wish["id"];
   const std::string name = wish.at("name");
   const bool live = wish.value("mode", "live") == "live";
   const StripeKey* newest = nullptr;
   for (const StripeKey& key : world_.stripe.keys()) {
-    const bool fits = key.name == name && key.live == live && !key.deleted && !key.expires_at;
+    const bool fits = key.name == name && key.live == live && key.account == kStripeAccount && !key.deleted &&
+                      !key.expires_at;
     if (fits) newest = &key;
   }
   if (newest == nullptr) throw std::invalid_argument("no living key of that name and mode");

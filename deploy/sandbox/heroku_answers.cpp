@@ -89,7 +89,7 @@ json release_row(const HerokuApp& app, const HerokuRelease& release) {
           {"id", release.id},
           {"output_stream_url",
            pending ? json("https://release-output.heroku.com/streams/" + release.id) : json()},
-          {"slug", nullptr},
+          {"slug", app.fir ? json() : json{{"id", app.slug}}},
           {"status", name_of(release.state)},
           {"updated_at", heroku_time(release.updated)},
           {"user", {{"email", release.user}, {"id", app.id}}},

@@ -85,7 +85,7 @@ HerokuWorld::HerokuWorld(const storage::Clock& clock, SandboxTiming timing)
     : Vendor(clock), timing_(timing), token_("HRKU-AA" + random_text(58)), email_("keyturn@raxx.example") {}
 
 HerokuApp& HerokuWorld::add_app(std::string name, ConfigVars config, const std::vector<std::string>& dynos) {
-  HerokuApp app{.id = random_uuid(), .name = std::move(name), .config = config};
+  HerokuApp app{.id = random_uuid(), .name = std::move(name), .slug = random_uuid(), .config = config};
   app.releases.push_back({.id = random_uuid(),
                           .version = kFirstVersion,
                           .description = "Deploy 1f0c2d3e",
@@ -380,7 +380,7 @@ net::Response HerokuWorld::change_config(const net::ServerRequest& request, Hero
 
 net::Response HerokuWorld::releases(const net::ServerRequest& request, HerokuApp& app,
                                     const std::vector<std::string>& rest) {
-  if (rest.empty() && request.method == "POST") return roll_back(request, app);
+  if (rest.empty() && request.method == "POST") return create_release(request, app);
   if (request.method != "GET" || rest.size() > 2) return no_resource();
   if (rest.empty()) return list_releases(request, app);
   const auto found = std::find_if(app.releases.begin(), app.releases.end(), [&](const HerokuRelease& each) {
@@ -418,8 +418,14 @@ net::Response HerokuWorld::list_releases(const net::ServerRequest& request, cons
   return json_response(partial ? 206 : 200, body, std::move(headers));
 }
 
-net::Response HerokuWorld::roll_back(const net::ServerRequest& request, HerokuApp& app) {
+// With "slug": that code and the configuration of now. With "release": a rollback to that one.
+net::Response HerokuWorld::create_release(const net::ServerRequest& request, HerokuApp& app) {
   const json body = json::parse(request.body, nullptr, /*allow_exceptions=*/false);
+  if (body.is_object() && body.contains("slug")) {
+    if (app.fir || body.at("slug") != app.slug) return not_found("slug");
+    const std::string description = body.value("description", "Deploy " + app.slug.substr(0, 8));
+    return json_response(201, release_row(app, release(app, description, email_)));
+  }
   const std::string wanted = body.is_object() ? body.value("release", "") : "";
   const auto found = std::find_if(app.releases.begin(), app.releases.end(),
                                   [&](const HerokuRelease& each) { return each.id == wanted; });

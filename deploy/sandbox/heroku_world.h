@@ -70,6 +70,7 @@ struct LogEntry {
 struct HerokuApp {
   std::string id;
   std::string name;
+  std::string slug;  // id of its code
   bool fir = false;
   bool forbidden = false;
   bool maintenance = false;
@@ -163,7 +164,7 @@ class HerokuWorld final : public Vendor {
   net::Response releases(const net::ServerRequest& request, HerokuApp& app,
                          const std::vector<std::string>& rest);
   net::Response list_releases(const net::ServerRequest& request, const HerokuApp& app) const;
-  net::Response roll_back(const net::ServerRequest& request, HerokuApp& app);
+  net::Response create_release(const net::ServerRequest& request, HerokuApp& app);
   net::Response dynos(const net::ServerRequest& request, HerokuApp& app);
   net::Response open_log(const net::ServerRequest& request, HerokuApp& app);
   void finish(const net::ServerRequest& request, net::Response& response) const;

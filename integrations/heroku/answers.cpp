@@ -27,6 +27,7 @@ constexpr std::string_view kUnshaped = "the answer isn't of Heroku's shape (a pr
 const Call kApp{.system = System::heroku, .operation = "look at the app", .effect = Effect::none};
 const Call kConfig{.system = System::heroku, .operation = "read the config var", .effect = Effect::none};
 const Call kChange{.system = System::heroku, .operation = "set the config var", .effect = Effect::write};
+const Call kReleaseAgain{.system = System::heroku, .operation = "release again", .effect = Effect::write};
 const Call kReleases{.system = System::heroku, .operation = "list the releases", .effect = Effect::none};
 const Call kDynos{.system = System::heroku, .operation = "list the dynos", .effect = Effect::none};
 const Call kLog{.system = System::heroku, .operation = "follow the log", .effect = Effect::none};
@@ -106,6 +107,7 @@ Release read_release(const net::Response& response, const json& row) {
           .current = integrations::true_at(row, "current"),
           .user = string_at(value_at(row, "user"), "email"),
           .description = integrations::redact_credentials(string_at(row, "description")),
+          .slug = string_at(value_at(row, "slug"), "id"),
           .request_id = request_id_of(response)};
 }
 
@@ -168,6 +170,11 @@ std::vector<Release> read_releases(const net::Response& response) {
   for (const json& row : list_of(kReleases, response)) releases.push_back(read_release(response, row));
   std::ranges::sort(releases, std::ranges::greater(), &Release::version);
   return releases;
+}
+
+Release read_made_release(const net::Response& response) {
+  if (response.status != 201) throw failure(kReleaseAgain, response);
+  return read_release(response, integrations::parse_json(response.body));
 }
 
 std::vector<integrations::Dyno> read_dynos(const net::Response& response) {

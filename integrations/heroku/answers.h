@@ -21,6 +21,8 @@ std::string read_changed(net::Response& response, const std::string& variable, c
 
 // Newest first, whatever order they came in.
 std::vector<integrations::Release> read_releases(const net::Response& response);
+// 201 and the release.
+integrations::Release read_made_release(const net::Response& response);
 
 // One page; the rest of the list has to be asked for with next_range.
 std::vector<integrations::Dyno> read_dynos(const net::Response& response);

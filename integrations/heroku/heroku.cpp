@@ -170,6 +170,15 @@ boost::asio::awaitable<std::vector<integrations::Release>> Heroku::releases(std:
   co_return read_releases(response);
 }
 
+boost::asio::awaitable<integrations::Release> Heroku::release_again(std::string app, std::string slug) {
+  net::Request request = request_for("POST", app_url(app, "/releases"), token_);
+  request.headers.emplace_back("Content-Type", "application/json");
+  request.body = nlohmann::json{{"slug", slug}, {"description", "Released again by Keyturn"}}.dump();
+  const net::Response response =
+      co_await send(http_, observer_, named("release again", Effect::write), std::move(request));
+  co_return read_made_release(response);
+}
+
 boost::asio::awaitable<std::vector<integrations::Dyno>> Heroku::dynos(std::string app) {
   const Call call = named("list the dynos");
   std::vector<integrations::Dyno> all;

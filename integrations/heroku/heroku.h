@@ -23,6 +23,9 @@ class Heroku final : public integrations::Consumer {
   boost::asio::awaitable<std::string> set_config(std::string app, std::string variable,
                                                  storage::SharedSecret value) override;
   boost::asio::awaitable<std::vector<integrations::Release>> releases(std::string app, int count) override;
+  // POST /apps/{app}/releases with a slug
+  // (devcenter.heroku.com/articles/platform-api-reference#release-create).
+  boost::asio::awaitable<integrations::Release> release_again(std::string app, std::string slug) override;
   boost::asio::awaitable<std::vector<integrations::Dyno>> dynos(std::string app) override;
   boost::asio::awaitable<std::unique_ptr<integrations::LogStream>> follow_log(std::string app,
                                                                               int lines) override;

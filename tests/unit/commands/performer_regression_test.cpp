@@ -28,7 +28,13 @@ storage::SharedSecret secret(char filler) {
 }
 
 Release release(int version, ReleaseStatus status = ReleaseStatus::succeeded) {
-  return {.id = "r", .version = version, .status = status, .user = {}, .description = {}, .request_id = {}};
+  return {.id = "r",
+          .version = version,
+          .status = status,
+          .user = {},
+          .description = {},
+          .slug = "code-1",
+          .request_id = {}};
 }
 
 struct QuietLog final : integrations::LogStream {
@@ -43,6 +49,7 @@ struct FakeHeroku final : integrations::Consumer {
   std::vector<Release> list = {release(10)};
   std::deque<std::vector<Dyno>> dyno_lists;  // one for each look; the last one stays
   std::function<void()> on_set;
+  std::string released_again;
 
   asio::awaitable<integrations::AppInfo> info(std::string) override { co_return integrations::AppInfo{}; }
   asio::awaitable<integrations::ConfigValue> config(std::string, std::string) override {
@@ -54,6 +61,11 @@ struct FakeHeroku final : integrations::Consumer {
     co_return "her-2";
   }
   asio::awaitable<std::vector<Release>> releases(std::string, int) override { co_return list; }
+  asio::awaitable<Release> release_again(std::string, std::string slug) override {
+    list.insert(list.begin(), release(list.front().version + 1, ReleaseStatus::pending));
+    released_again = slug;
+    co_return list.front();
+  }
   asio::awaitable<std::vector<Dyno>> dynos(std::string) override {
     auto now = dyno_lists.front();
     if (dyno_lists.size() > 1) dyno_lists.pop_front();
@@ -208,6 +220,27 @@ TEST_CASE("a newer release has to run everywhere, and mends one that failed") {
   stage.heroku.list = {release(11, ReleaseStatus::failed)};
   CHECK_FALSE(stage.perform<ConsumerRunning>(ActionKind::await_consumer));
   CHECK(stage.failure.find("failed") != std::string::npos);
+}
+
+// Found in a drill: "Try again" looked at the failed release for ever, since the value was there already.
+TEST_CASE("a retry after a failed release makes another one") {
+  Stage stage;
+  stage.heroku.held = secret('N');
+  stage.heroku.list = {release(11, ReleaseStatus::failed), release(10)};
+  const auto updated = stage.perform<ConsumerUpdated>(ActionKind::update_consumer);
+  REQUIRE(updated);
+  CHECK(updated->already_there);
+  CHECK(updated->release == 12);
+  CHECK(stage.heroku.released_again == "code-1");
+
+  stage.heroku.released_again.clear();
+  REQUIRE(stage.perform<ConsumerUpdated>(ActionKind::update_consumer));  // it is pending now
+  CHECK(stage.heroku.released_again.empty());
+
+  stage.heroku.list = {release(11, ReleaseStatus::failed), release(10)};
+  stage.heroku.list.back().slug.clear();  // an image: nothing can be released again by its slug
+  CHECK_FALSE(stage.perform<ConsumerUpdated>(ActionKind::update_consumer));
+  CHECK(stage.failure.find("deploy the app once more") != std::string::npos);
 }
 
 TEST_CASE("a moment without dynos is not a running app") {

@@ -86,6 +86,19 @@ TEST_CASE("a change that was sent and never answered is ambiguous") {
   CHECK(platform.observed == std::vector<std::string>{"set the config var: ambiguous"});
 }
 
+TEST_CASE("code is released again by its slug, and only a 201 with a release in it is one") {
+  Platform platform([](const ServerRequest& request) {
+    const bool good = request.body.find("code-1") != std::string::npos;
+    return Response(good ? 201 : 200, {},
+                    R"({"id":"r-43","version":43,"status":"pending","slug":{"id":"code-1"}})");
+  });
+  const auto made = platform.vendor.run(platform.client.release_again("raxx-api-prod", "code-1"));
+  CHECK(made.version == 43);
+  CHECK(made.slug == "code-1");
+  CHECK(platform.vendor.seen().front().line == "POST /apps/raxx-api-prod/releases");
+  CHECK_THROWS_AS(platform.vendor.run(platform.client.release_again("raxx-api-prod", "code-2")), ApiError);
+}
+
 TEST_CASE("an empty value is never set, because it would stop the app") {
   Platform platform([](const ServerRequest&) { return Response(200, {}, "{}"); });
   CHECK(platform.failed_change("") == Failure::refused);

@@ -93,6 +93,21 @@ TEST_CASE_METHOD(Fixture, "a release that fails moves no dyno") {
   CHECK(states() == "up v41 up v41 ");
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "the same code can be released again, with the configuration of a release that failed") {
+  heroku.fault({{"kind", "release_fails"}});
+  call("PATCH", "/config-vars", R"({"KEY":"new"})");
+  clock.pass(10s);
+  const std::string slug = call("GET", "/releases/41").body.at("slug").at("id");
+  const Answer made = call("POST", "/releases", json{{"slug", slug}, {"description", "again"}}.dump());
+  CHECK(made.status == 201);
+  CHECK(made.body.at("version") == 43);
+  clock.pass(10s);
+  CHECK(states() == "up v43 up v43 ");
+  CHECK(app.dynos.front().config.at("KEY") == "new");
+  CHECK(call("POST", "/releases", R"({"slug":"another"})").status == 404);
+}
+
 TEST_CASE_METHOD(Fixture, "a dyno may crash, or never come up") {
   heroku.fault({{"kind", "dyno_crashes"}});
   call("PATCH", "/config-vars", R"({"KEY":"new"})");
