@@ -256,11 +256,23 @@ std::string endpoint_summary(const KeyProbed& probed) {
   return text;
 }
 
+namespace {
+
+// What was going on when it was over no longer does.
+std::vector<Line> given_up(std::vector<Line> lines) {
+  for (Line& line : lines) {
+    if (line.mark == Mark::doing) line.mark = Mark::pending;
+  }
+  return lines;
+}
+
+}  // namespace
+
 std::vector<Line> progress(const State& s, TimePoint now) {
   std::vector<Line> lines{current_key(s), old_probe(s)};
   for (auto& line : consumers_before(s)) lines.push_back(std::move(line));
   lines.push_back(billing_before(s));
-  if (s.refused || (s.cancelled_at && !s.confirmed_at)) return lines;
+  if (s.refused || (s.cancelled_at && !s.confirmed_at)) return given_up(std::move(lines));
   lines.push_back(ready(s));
   lines.push_back(received(s, now));
   if (s.cancelled_at && !s.received) return lines;

@@ -143,7 +143,9 @@ Question never_said_in_channel(std::string words, std::string what) {
     const Said* line = story.said(kOpsChannel, words);
     return Fact{.holds = never(line != nullptr, story),
                 .what = what,
-                .found = line != nullptr ? quoted(line->words) : "not so far"};
+                .found = line != nullptr ? quoted(line->words)
+                         : story.over()  ? "it was not said"
+                                         : "not so far"};
   };
 }
 

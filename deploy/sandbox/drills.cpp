@@ -274,7 +274,7 @@ std::vector<Drill> all_drills() {
        .questions =
            rotated({said_in_channel("approval", "the channel was told that an approval is missing")})},
       {.name = "release-fails",
-       .title = "Heroku's release fails",
+       .title = "Heroku’s release fails",
        .sentence = "The configuration is set, but no dyno ever runs it.",
        .steps = steps({"Break things: press Release fails; then paste the new key.",
                        "The rotation stops. Press Try again in the direct message."}),

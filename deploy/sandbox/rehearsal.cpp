@@ -49,7 +49,7 @@ void Rehearsal::start(const std::string& name, bool play) {
   running_ = true;
   played_ = play;
   story_over_ = false;
-  score_ = "running";
+  score_ = "preparing";
   story_.reset();
   facts_.clear();
   transcript_.clear();
@@ -67,6 +67,7 @@ asio::awaitable<void> Rehearsal::run(bool play) {
   co_await mend();
   if (drill_->scene) drill_->scene(world_);
   story_.emplace(look(world_, slack_));
+  score_ = "running";
   tell("sandbox", "the scene is set: " + drill_->sentence);
   note();
   if (play) tasks_.spawn("player", this->play());

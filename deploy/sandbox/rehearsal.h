@@ -67,7 +67,7 @@ class Rehearsal {
   storage::TimePoint began_{}, story_ended_{};
   std::optional<Story> story_;
   std::vector<Fact> facts_;
-  std::string score_ = "running";
+  std::string score_;  // "preparing", "running", "passed", "failed", "stopped"
   std::deque<Line> transcript_;
   net::TaskGroup tasks_;
 };

@@ -49,5 +49,14 @@ await workspace.waitForTimeout(500);
 await workspace.locator('#messages article').filter({ hasText: /is rotated/ }).last().evaluate((node) => { node.parentElement.scrollTop = node.offsetTop; });
 await picture(workspace, 'rotated');
 await stage.message(adasMessages, /Rotation of stripe prod/);
+
+await stage.closed(90000);
+await tab(/Break things/);
+await workspace.getByRole('button', { name: 'Play it: Somebody changed it by hand' }).click();
+await workspace.getByRole('heading', { name: 'Somebody changed it by hand passed' }).waitFor({ timeout: 60000 });
+await place('keyturn');
+await workspace.waitForTimeout(500);
+await workspace.locator('#messages').evaluate((node) => { node.scrollTop = node.scrollHeight; });
+await picture(workspace, 'drill');
 await browser.close();
 await stage.close();

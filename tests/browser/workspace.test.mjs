@@ -162,3 +162,61 @@ for (const colorScheme of ['light', 'dark']) {
     visitor.assertCalm();
   });
 }
+
+// ---- drills
+
+const drillPane = (page) => page.getByRole('tabpanel', { name: /Break things/ });
+async function startDrill(page, how) {
+  await world(page, /Break things/).click();
+  await drillPane(page).getByRole('button', { name: how }).click();
+}
+const score = (page, title, word) => drillPane(page).getByRole('heading', { name: `${title} ${word}` }).waitFor({ timeout: 90000 });
+
+test('three drills from the panel: one played, one by hand, one given up', async (t) => {
+  const { stage, page, visitor } = await arrive(t, {}, { grace: '12s' });
+  await startDrill(page, 'Play it: The operator clicked Now');
+  await visitor.see('Watch for');
+  await visitor.assertAccessible('a drill that runs');
+  assert.ok(await drillPane(page).getByRole('button', { name: 'Play it: A calm rotation' }).isDisabled(), 'one at a time');
+  await score(page, 'The operator clicked Now', 'passed');
+  await drillPane(page).getByText(/Transcript/).click();
+  await drillPane(page).getByText(/did not notice/).waitFor();
+  await place(page, 'billing-ops').click();
+  await messages(page).getByText(/died early/).first().waitFor();
+  await visitor.assertAccessible('a drill that is over');
+
+  await startDrill(page, 'I’ll do it: Somebody changed it by hand');
+  await drillPane(page).getByRole('heading', { name: 'Your steps' }).waitFor();
+  await type(page, '/rotate stripe prod');
+  await score(page, 'Somebody changed it by hand', 'passed');
+  assert.equal(await drillPane(page).getByText('does not hold: ').count(), 0);
+
+  await startDrill(page, 'I’ll do it: A calm rotation');
+  await page.getByRole('button', { name: 'Stop the drill' }).click();
+  await score(page, 'A calm rotation', 'stopped');
+  assert.equal((await stage.state()).drill.running, false);
+  visitor.assertCalm();
+});
+
+test('a dead key is replaced by hand, on the pages of Stripe, Infisical and Heroku', async (t) => {
+  const { page } = await arrive(t);
+  await startDrill(page, 'I’ll do it: The key is dead already');
+  await drillPane(page).getByRole('heading', { name: 'Your steps' }).waitFor();
+  await type(page, '/rotate stripe prod');
+  await place(page, 'keyturn').first().click();
+  await messages(page).getByText(/Create a fresh restricted key/).waitFor();
+  await world(page, /Stripe/).click();
+  await page.getByRole('button', { name: 'Create restricted key…' }).click();
+  await page.getByRole('button', { name: 'This account' }).click();
+  const value = await page.locator('#new-key-value').innerText();
+  await page.getByLabel(/where is it stored/).fill('Infisical: prod/STRIPE_RESTRICTED_KEY');
+  await page.getByRole('button', { name: 'Save note and close' }).click();
+  for (const [tab, label] of [[/Infisical/, 'The value in Infisical, prod'], [/Heroku/, 'The value in raxx-api-prod']]) {
+    await world(page, tab).click();
+    await page.getByRole('tabpanel', { name: tab }).getByRole('button', { name: 'Set by hand…' }).first().click();
+    await page.getByRole('textbox', { name: label }).fill(value);
+    await page.getByRole('button', { name: 'Set it' }).click();
+  }
+  await world(page, /Break things/).click();
+  await score(page, 'The key is dead already', 'passed');
+});

@@ -42,6 +42,7 @@ const SYSTEMS = ['slack', 'stripe', 'infisical', 'heroku', 'billing'];
 
 const ordered = [];  // what was ordered from this page since the last "clear"
 let transcriptOpen = false;
+let started = false; // from this page, and its score was not shown yet
 let drills = null;   // null: not asked for yet
 
 async function clear() {
@@ -67,12 +68,13 @@ const HOLDS = { true: ['✓', 'good', 'holds'], false: ['✗', 'bad', 'does not 
 // Told to the person who does it; a drill that is played tells what it did.
 const steps = (name) => [make('h4', {}, 'Your steps'), make('ol', {}, (drills.find((each) => each.name === name)?.steps ?? []).map((step) => make('li', {}, step)))];
 const transcript = (drill) => make('details', { open: transcriptOpen, ontoggle: ({ target }) => { transcriptOpen = target.open; } }, make('summary', { data: { key: 'transcript' } }, `Transcript (${drill.transcript.length} lines)`),
-  make('ol', { className: 'plain transcript' }, drill.transcript.map(({ at, who, what }) => make('li', {}, make('span', { className: 'soft' }, `${at} ${who}`), ' ', what))));
+  make('ol', { className: 'plain transcript', tabIndex: 0, 'aria-label': 'Transcript' }, drill.transcript.map(({ at, who, what }) => make('li', {}, make('span', { className: 'soft' }, `${at} ${who}`), ' ', what))));
 
 function score(drill) {
   const kind = { passed: 'good', failed: 'bad' }[drill.score] ?? 'wary';
-  return make('section', { className: 'card', 'aria-live': 'polite' },
-    make('h3', {}, drill.title, ' ', make('span', { className: `chip ${kind}` }, drill.score)),
+  const title = make('h3', {}, drill.title, ' ', make('span', { className: `chip ${kind}` }, drill.score));
+  if (drill.score === 'preparing') return make('section', { className: 'card', 'aria-live': 'polite' }, title, make('p', { className: 'soft' }, 'Mending the world and setting the scene. Wait a moment before you begin.'));
+  return make('section', { className: 'card', 'aria-live': 'polite' }, title,
     make('ul', { className: 'plain' }, drill.facts.map(({ what, holds, found }) => {
       const [sign, colour, word] = HOLDS[holds];
       return make('li', {}, make('span', { className: colour, 'aria-hidden': 'true' }, sign), make('span', { className: 'visually-hidden' }, `${word}: `), ` ${what} `,
@@ -83,11 +85,22 @@ function score(drill) {
     drill.running ? button('Stop the drill', () => post('/drill/stop', {}), { data: { key: 'drill stop' } }) : '');
 }
 
+async function start(name, play) {
+  started = !(await post('/drill/start', { name, play })).error;
+}
+
+// Whoever starts a drill at the end of the list wants to see what becomes of it.
+function showScore(pane, drill) {
+  if (!started || !drill) return;
+  started = false;
+  pane.querySelector('.card')?.scrollIntoView({ block: 'start' });
+}
+
 function drillRow({ name, title, sentence, steps }, busy) {
   return make('li', { className: 'row-card' }, make('div', {}, make('strong', {}, title), make('p', { className: 'soft' }, sentence),
     make('details', {}, make('summary', {}, 'Steps'), make('ol', {}, steps.map((step) => make('li', {}, step))))),
-  make('div', { className: 'row' }, button('Play it', () => post('/drill/start', { name, play: true }), { disabled: busy, 'aria-label': `Play: ${title}`, data: { key: `play ${name}` } }),
-    button('I’ll do it', () => post('/drill/start', { name, play: false }), { disabled: busy, 'aria-label': `Do it myself: ${title}`, data: { key: `self ${name}` } })));
+  make('div', { className: 'row' }, button('Play it', () => start(name, true), { disabled: busy, 'aria-label': `Play it: ${title}`, data: { key: `play ${name}` } }),
+    button('I’ll do it', () => start(name, false), { disabled: busy, 'aria-label': `I’ll do it: ${title}`, data: { key: `self ${name}` } })));
 }
 
 // Asked for once, of a sandbox that has some.
@@ -101,7 +114,7 @@ export function drawFaults(pane, all) {
   learnDrills(all);
   const active = faultsActive(all);
   const drill = all.drill ?? null;
-  return draw(pane, [active, drill, drills, ordered], () => [
+  const drawn = draw(pane, [active, drill, drills, ordered], () => [
     drills?.length ? [make('h3', {}, 'Drills'), make('p', { className: 'soft' }, 'A bad night, set up and scored. Let it be played, or do it yourself.'),
       drill ? score(drill) : '', make('ul', { className: 'plain' }, drills.map((each) => drillRow(each, Boolean(drill?.running))))] : '',
     make('h3', {}, 'Faults'),
@@ -109,4 +122,6 @@ export function drawFaults(pane, all) {
       button('Mend everything', clear, { data: { key: 'mend' } })),
     FAULTS.flatMap(([system, list]) => [make('h4', {}, system), make('ul', { className: 'plain' }, list.map(fault))]),
   ].flat(2));
+  showScore(pane, drill);
+  return drawn;
 }

@@ -214,6 +214,19 @@ TEST_CASE("an app is said to hold the same key only when it does") {
   CHECK(all_messages(story.state, story.now).find("canary holds the same key") != std::string::npos);
 }
 
+TEST_CASE("what a refusal broke off no longer looks as if it went on") {
+  Story story;
+  ConsumerInspected other = inspected("canary");
+  other.fingerprint = "else-1";
+  story.happens(OperatorChecked{true, ""}).happens(current_key());
+  CHECK(all_messages(story.state, story.now).find("…  Asking Stripe") != std::string::npos);
+  story.happens(other).conclude();
+  REQUIRE(story.state.refused);
+  const std::string text = all_messages(story.state, story.now);
+  CHECK(text.find("·  Asking Stripe") != std::string::npos);
+  CHECK(text.find("…  ") == std::string::npos);
+}
+
 TEST_CASE("the channel is told at once that the old key died early, and only then") {
   Story calm;
   calm.validated();
