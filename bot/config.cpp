@@ -299,6 +299,10 @@ commands::Timing read_timing(Section section) {
   read("proof_every", timing.proof_every);
   timing.proof_count = static_cast<int>(section.integer("proof_count", 1, 100, timing.proof_count));
   read("late_after", timing.late_after);
+  read("nudge_after", timing.nudge_after);
+  read("nudge_before", timing.nudge_before);
+  read("page_after", timing.page_after);
+  read("unattended_every", timing.unattended_every);
   section.finish();
   return timing;
 }

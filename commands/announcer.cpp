@@ -115,9 +115,18 @@ asio::awaitable<void> Announcer::catch_up(std::shared_ptr<Follower> follower) {
   co_await retire_link(follower);
 }
 
+// What was on its way when the rotation was handed over went to the former operator.
+Event posted_to(const State& now, const State& then, rotation::MessagePosted posted) {
+  const bool own = posted.slot.starts_with("dm_") && !posted.slot.contains('@');
+  if (own && now.operator_id != then.operator_id)
+    posted.slot = rotation::former_slot(posted.slot, then.handovers.size() + 1);
+  return posted;
+}
+
 asio::awaitable<void> Announcer::bring(std::shared_ptr<Follower> follower, views::Message message) {
-  if (follower->given_up.contains(message.slot)) co_return;
   const auto state = runner_->find(follower->id);
+  const std::string addressee = message.slot + " " + state->operator_id;
+  if (follower->given_up.contains(addressee)) co_return;
   const std::size_t content = std::hash<std::string>{}(message.text + message.blocks.dump());
   const auto posted = state->messages.find(message.slot);
   const bool there = posted != state->messages.end() && !posted->second.ts.empty();
@@ -150,14 +159,14 @@ asio::awaitable<void> Announcer::bring(std::shared_ptr<Follower> follower, views
       ts = co_await desk_.post(channel, std::move(message), state->id);
       follower->sent[slot] = content;
     }
-    co_await runner_->change(state->id, "keyturn", [slot, channel, ts](const State&, storage::TimePoint) {
-      return std::optional(
-          rotation::Outcome{.events = {rotation::MessagePosted{slot, channel, *ts}}, .boxes = {}});
+    co_await runner_->change(state->id, "keyturn", [&](const State& now, storage::TimePoint) {
+      return std::optional(rotation::Outcome{
+          .events = {posted_to(now, *state, {.slot = slot, .channel = channel, .ts = *ts})}, .boxes = {}});
     });
   } catch (const ApiError& error) {
     // What Slack will always refuse must not hold up the other messages.
     if (error.can_retry() || error.failure() == Failure::ambiguous) throw;
-    follower->given_up.insert(slot);
+    follower->given_up.insert(addressee);
     if (trouble_) trouble_("message " + slot + " of " + follower->id, error.what());
   }
 }

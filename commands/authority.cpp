@@ -26,6 +26,12 @@ asio::awaitable<Standing> Authority::standing(std::string user) {
   co_return members_.contains(user) ? Standing::superadmin : Standing::other;
 }
 
+asio::awaitable<std::vector<std::string>> Authority::superadmins() {
+  std::set<std::string> people = superadmins_;
+  if (!group_.empty() && co_await refresh()) people.insert(members_.begin(), members_.end());
+  co_return std::vector<std::string>(people.begin(), people.end());
+}
+
 asio::awaitable<bool> Authority::refresh() {
   // A clock that was set back must not keep an old list for as long as it takes to come forward again.
   const bool fresh = read_at_ && clock_.now() >= *read_at_ && clock_.now() - *read_at_ < kFresh;

@@ -27,6 +27,8 @@ class Authority {
 
   // A member list is at most a minute old; a read takes at most 1.5 s, so that a command is answered in time.
   boost::asio::awaitable<Standing> standing(std::string user);
+  // Everybody who is known to be one; without the group's members while that can't be read.
+  boost::asio::awaitable<std::vector<std::string>> superadmins();
 
  private:
   boost::asio::awaitable<bool> refresh();

@@ -5,6 +5,7 @@
 #include "commands/commands.h"
 #include "commands/rotation/decide.h"
 #include "commands/rotation/judge.h"
+#include "commands/views/attendance.h"
 #include "commands/views/blocks.h"
 #include "commands/views/messages.h"
 #include "integrations/stripe/key_format.h"
@@ -109,6 +110,8 @@ asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, T
   std::string sentence;
   if (co_await desk.authority.standing(click.user) != Standing::superadmin) {
     sentence = "Only a superadmin can do that.";
+  } else if (click.action_id == views::kTakeOver) {
+    sentence = co_await pass_on(desk, state->id, click.user, click.user, once);
   } else {
     co_await desk.runner.change(
         state->id, click.user,

@@ -80,6 +80,54 @@ CommandLine read_rollback(const std::vector<std::string>& words) {
   return RollbackCommand{lower(words[1]), lower(words[2])};
 }
 
+CommandLine read_expire_now(const std::vector<std::string>& words) {
+  if (words.size() != 3)
+    return NotUnderstood{"Say which rotation, and nothing else: `/rotate expire-now stripe prod`."};
+  return ExpireNowCommand{lower(words[1]), lower(words[2])};
+}
+
+struct Mention {
+  std::string user;
+  std::size_t at = 0, size = 0;
+};
+
+// "<@U123|ada>": only that says who is meant. A name that was typed could be anybody's.
+std::vector<Mention> mentions_in(std::string_view text) {
+  std::vector<Mention> found;
+  for (std::size_t at = text.find("<@"); at != std::string_view::npos; at = text.find("<@", at + 2)) {
+    const std::size_t end = text.find('>', at);
+    if (end == std::string_view::npos) break;
+    std::string user(text.substr(at + 2, end - at - 2));
+    user.resize(std::min(user.find('|'), user.size()));
+    const bool shaped =
+        user.size() >= 2 && (user.front() == 'U' || user.front() == 'W') &&
+        std::ranges::all_of(user, [](unsigned char c) { return std::isdigit(c) || std::isupper(c); });
+    if (shaped) found.push_back({.user = std::move(user), .at = at, .size = end + 1 - at});
+  }
+  return found;
+}
+
+CommandLine read_hand_over(std::string_view text) {
+  constexpr const char* kUsage = "`/rotate hand-over stripe prod @person`";
+  const auto mentions = mentions_in(text);
+  if (mentions.size() > 1) return NotUnderstood{"Name one person only: " + std::string(kUsage) + "."};
+  if (mentions.empty()) {
+    return NotUnderstood{text.find('@') == std::string_view::npos
+                             ? "Say to whom: " + std::string(kUsage) + "."
+                             : "Slack sent a plain name, which could be anybody's. Pick the person from the "
+                               "list that opens after "
+                               "the @. If that changes nothing, \"Escape channels, users, and links\" is "
+                               "switched off for /rotate "
+                               "in the app's settings."};
+  }
+  std::string rest(text);
+  rest.replace(mentions.front().at, mentions.front().size, " ");
+  const auto words = words_of(rest);
+  if (words.size() != 3)
+    return NotUnderstood{"Say which rotation, and to whom: " + std::string(kUsage) + "."};
+  return HandOverCommand{lower(words[1]), lower(words[2]), mentions.front().user};
+}
+
 CommandLine read_rotate(const std::vector<std::string>& words) {
   if (words.size() < 2) return NotUnderstood{"Say what to rotate: `/rotate stripe prod`."};
   RotateCommand command{.provider = lower(words[0]), .environment = lower(words[1]), .reason = {}};
@@ -121,6 +169,8 @@ CommandLine read_command_line(std::string_view text) {
   if (verb == "status") return StatusCommand{};
   if (verb == "cancel") return read_cancel(words);
   if (verb == "rollback") return read_rollback(words);
+  if (verb == "hand-over" || verb == "handover") return read_hand_over(text);
+  if (verb == "expire-now") return read_expire_now(words);
   return read_rotate(words);
 }
 

@@ -23,13 +23,21 @@ struct CancelCommand {
 struct RollbackCommand {
   std::string provider, environment;
 };
+struct HandOverCommand {
+  std::string provider, environment;
+  std::string to;  // a Slack user id
+};
+struct ExpireNowCommand {
+  std::string provider, environment;
+};
 struct HelpCommand {};
 struct HoldsCredential {};  // somebody pasted a key into Slack: it is now in Slack's own logs
 struct NotUnderstood {
   std::string why;  // a sentence, with what was typed escaped by whoever shows it
 };
-using CommandLine = std::variant<RotateCommand, StatusCommand, CancelCommand, RollbackCommand, HelpCommand,
-                                 HoldsCredential, NotUnderstood>;
+using CommandLine =
+    std::variant<RotateCommand, StatusCommand, CancelCommand, RollbackCommand, HandOverCommand,
+                 ExpireNowCommand, HelpCommand, HoldsCredential, NotUnderstood>;
 
 CommandLine read_command_line(std::string_view text);
 

@@ -46,6 +46,12 @@ asio::awaitable<json> handle(Desk& desk, slack::SlashCommand command, std::strin
   if (const auto* back = std::get_if<RollbackCommand>(&line)) {
     co_return co_await rollback(desk, *back, command, once);
   }
+  if (const auto* passed = std::get_if<HandOverCommand>(&line)) {
+    co_return co_await hand_over(desk, *passed, command, once);
+  }
+  if (const auto* expire = std::get_if<ExpireNowCommand>(&line)) {
+    co_return co_await expire_now(desk, *expire, command, once);
+  }
   if (std::holds_alternative<StatusCommand>(line)) co_return status(desk);
   if (const auto* unclear = std::get_if<NotUnderstood>(&line)) {
     co_return only_you(views::escape(unclear->why) + " `/rotate help` shows everything.");

@@ -11,6 +11,7 @@
 
 #include "commands/authority.h"
 #include "commands/command_line.h"
+#include "commands/rotation/performer.h"
 #include "commands/rotation/runner.h"
 #include "commands/target.h"
 #include "integrations/slack/envelope.h"
@@ -26,6 +27,7 @@ struct Desk {  // must outlive the commands
   std::vector<Target> targets;
   std::string channel;  // where the team is told
   std::string team, app;
+  rotation::People* people = nullptr;
 };
 
 // The payload of an acknowledgement that only the person sees. `text` is mrkdwn.
@@ -40,6 +42,10 @@ boost::asio::awaitable<nlohmann::json> cancel(Desk& desk, CancelCommand command,
                                               std::string once);
 boost::asio::awaitable<nlohmann::json> rollback(Desk& desk, RollbackCommand command, slack::SlashCommand from,
                                                 std::string once);
+boost::asio::awaitable<nlohmann::json> hand_over(Desk& desk, HandOverCommand command,
+                                                 slack::SlashCommand from, std::string once);
+boost::asio::awaitable<nlohmann::json> expire_now(Desk& desk, ExpireNowCommand command,
+                                                  slack::SlashCommand from, std::string once);
 nlohmann::json status(const Desk& desk);
 nlohmann::json help(const Desk& desk);
 
@@ -47,6 +53,10 @@ nlohmann::json help(const Desk& desk);
 // answer to a person whose click does nothing is sent through `tell`.
 using Tell = std::function<boost::asio::awaitable<void>(std::string response_url, std::string text)>;
 boost::asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, Tell tell);
+
+// Makes `to` the operator of that rotation, when they may be one; what to tell `from`, a superadmin.
+boost::asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, std::string from,
+                                            std::string to, std::string once);
 
 // What was refused stands in the journal too, outside of any rotation.
 boost::asio::awaitable<void> record_refusal(Desk& desk, std::string user, std::string what, std::string code,

@@ -31,6 +31,11 @@ struct Timing {
   storage::Duration proof_every = std::chrono::minutes(1);
   int proof_count = 3;                                      // refusals in a row that make the proof
   storage::Duration late_after = std::chrono::minutes(15);  // still alive this long after the deadline: alarm
+  // An operator who doesn't come; under compromise a third of these.
+  storage::Duration nudge_after = std::chrono::minutes(10);       // the boxes are ready to be ticked
+  storage::Duration nudge_before = std::chrono::minutes(5);       // before the link expires
+  storage::Duration page_after = std::chrono::minutes(15);        // then: the other superadmins
+  storage::Duration unattended_every = std::chrono::minutes(15);  // then: does the old key still live?
 };
 
 struct Target {

@@ -18,6 +18,9 @@ enum class ActionKind {
   probe_old_key,     // the provider, before anything: alive, account, scopes
   check_billing,     // the billing endpoint, before anything
   issue_form,        // mint a one-time link and send it to the operator
+  page_others,       // the operator doesn't come: who else may act, and does the old key live?
+  check_old_key,     // the provider, once: does the old key still live?
+  check_expiry,      // before the old key is ended early: does anything still hold it?
   probe_new_key,     // the provider, with the key received
   probe_old_again,   // the provider, right after: is the old key still alive?
   store_key,         // the secret store: write, read back

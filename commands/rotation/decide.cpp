@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "commands/rotation/attendance.h"
+#include "commands/rotation/early_end.h"
 #include "commands/rotation/judge.h"
 
 namespace keyturn::commands::rotation {
@@ -95,16 +97,15 @@ Step check_prerequisites(const State& s, TimePoint now) {
   return attempt_all(s, now, missing);
 }
 
-Step instruct(const State& s, TimePoint) {
-  if (!s.confirmed_at) return wait();  // for the boxes that only a person can tick
+Step instruct(const State& s, TimePoint now) {
+  if (!s.confirmed_at) return await_operator(s, now);  // for the boxes that only a person can tick
   return std::nullopt;
 }
 
 Step receive(const State& s, TimePoint now) {
   if (s.received) return std::nullopt;
   if (!s.form || !s.form->sent) return attempt(s, now, plain(ActionKind::issue_form));
-  if (s.form_open(now)) return wait_until(s.form->issued.expires_at);
-  return wait();  // expired or locked: for the button that sends a new link
+  return await_operator(s, now);  // for the key; expired or locked, for the button that sends a new link
 }
 
 // Stripe may need some seconds to know a fresh key: a key that it refuses is asked about again before it is
@@ -186,11 +187,16 @@ TimePoint reminder_at(const State& s) {
 
 Step watch_grace(const State& s, TimePoint now) {
   const TimePoint first_proof = *s.old_key_deadline() + s.target.timing.proof_after;
-  if (now >= first_proof || !s.proofs.empty()) return std::nullopt;
-  if (s.reminded || s.received->event.grace_chosen == Duration::zero()) return wait_until(first_proof);
+  if (now >= first_proof || !s.proofs.empty() || ended_early(s)) return std::nullopt;
+  Decision early = await_early_end(s, now);
+  const auto also_until = [&early](TimePoint time) {
+    early.wake = std::min(early.wake.value_or(time), time);
+    return early;
+  };
+  if (s.reminded || s.received->event.grace_chosen == Duration::zero()) return also_until(first_proof);
   const TimePoint reminder = reminder_at(s);
-  if (now < reminder) return wait_until(reminder);
-  if (now >= *s.old_key_deadline()) return wait_until(first_proof);  // too late to remind of anything
+  if (now < reminder) return also_until(reminder);
+  if (now >= *s.old_key_deadline()) return also_until(first_proof);  // too late to remind of anything
   return record({Reminded{}});
 }
 
@@ -199,7 +205,7 @@ Step watch_grace(const State& s, TimePoint now) {
 TimePoint silent_since(const State& s) {
   TimePoint since = std::max(*s.old_key_deadline(), s.retried_at.value_or(*s.old_key_deadline()));
   for (const auto& proof : s.proofs) {
-    if (worth(proof.event, s.old_key_died_early()) != ProofWorth::nothing) since = std::max(since, proof.at);
+    if (worth(proof.event, s.old_key_deleted()) != ProofWorth::nothing) since = std::max(since, proof.at);
   }
   return since;
 }
@@ -230,7 +236,7 @@ Step prove_expiry(const State& s, TimePoint now) {
   if (s.proofs.empty()) return attempt(s, now, plain(ActionKind::take_proof));
 
   const auto& last = s.proofs.back();
-  const ProofWorth last_worth = worth(last.event, s.old_key_died_early());
+  const ProofWorth last_worth = worth(last.event, s.old_key_deleted());
   const bool asked_again = s.retried_at && last.at <= *s.retried_at;
   if (last_worth == ProofWorth::broken) {
     if (asked_again) return attempt(s, now, plain(ActionKind::take_proof));

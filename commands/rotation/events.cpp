@@ -42,7 +42,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ConsumerInspected, app, fingerpr
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeyProbed, purpose, probes, fingerprint)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(BillingChecked, health, status, detail)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OperatorConfirmed, confirmations, reason)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormIssued, token_hash, expires_at, public_key)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormIssued, token_hash, expires_at, public_key, operator_id)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormSent, channel, ts)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormOpened, peer)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FormTurnedAway, peer, why)
@@ -64,6 +64,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Refused, code, sentence, alarm)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Closed, outcome)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MessageIntended, slot)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MessagePosted, slot, channel, ts)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OperatorNudged, why, link)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OthersPaged, people, old_key, link)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OldKeyChecked, old_key)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HandedOver, from, to, name)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ExpiryChecked, stored_fingerprint, strays, request_id)
 
 // The procedure's own audit entry holds its context and nothing around it.
 void to_json(nlohmann::json& json, const Completed& event) { json = event.context; }
@@ -133,6 +138,12 @@ constexpr std::array<Type, std::variant_size_v<Event>> kTypes{{
     {"secret.rotate.closed", read<Closed>},
     {"secret.rotate.message.intended", read<MessageIntended>},
     {"secret.rotate.message.posted", read<MessagePosted>},
+    {"secret.rotate.operator.nudged", read<OperatorNudged>},
+    {"secret.rotate.operator.others_paged", read<OthersPaged>},
+    {"secret.rotate.old_key.checked", read<OldKeyChecked>},
+    {"secret.rotate.operator.handed_over", read<HandedOver>},
+    {"secret.rotate.old_key.expiry_requested", read<ExpiryRequested>},
+    {"secret.rotate.old_key.expiry_checked", read<ExpiryChecked>},
 }};
 
 }  // namespace
@@ -160,7 +171,7 @@ std::vector<std::string_view> destroyed_by(const Event& event) {
   const auto* refused = std::get_if<PasteRefused>(&event);
   const bool locked = refused != nullptr && refused->attempts_left <= 0;
   if (locked || std::holds_alternative<KeyReceived>(event) || std::holds_alternative<LinkRequested>(event) ||
-      std::holds_alternative<Cancelled>(event))
+      std::holds_alternative<Cancelled>(event) || std::holds_alternative<HandedOver>(event))
     return {kFormKey};
   return {};
 }

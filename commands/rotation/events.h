@@ -88,7 +88,8 @@ struct OperatorConfirmed {
 struct FormIssued {
   std::string token_hash;  // the token itself is only in the link
   TimePoint expires_at;
-  std::string public_key;  // what the page seals to (base64url); the private one is a sealed box
+  std::string public_key;   // what the page seals to (base64url); the private one is a sealed box
+  std::string operator_id;  // whom it is for; empty in older journals
 };
 struct FormSent {
   std::string channel, ts;  // the DM that holds the link
@@ -192,13 +193,40 @@ struct MessagePosted {
   std::string slot, channel, ts;
 };
 
+// ---- an operator who doesn't come, and another one
+struct OperatorNudged {
+  std::string why;  // one of attendance.h's reasons
+  int link = 0;     // number of the form it is about; 0: none was sent yet
+};
+struct OthersPaged {
+  std::vector<std::string> people;  // superadmins but the operator; empty: Slack did not say who they are
+  Probe old_key;                    // asked right before: the operator may have rotated, and gone
+  int link = 0;
+};
+struct OldKeyChecked {  // while nobody comes, or while it is to be expired early
+  Probe old_key;
+};
+struct HandedOver {
+  std::string from, to;
+  std::string name;  // of the new operator, as Slack shows it
+};
+
+// ---- the old key's early end
+struct ExpiryRequested {};  // by a person: end it before its deadline
+struct ExpiryChecked {
+  std::string stored_fingerprint;   // what the secret store holds now; empty: it doesn't show it
+  std::vector<std::string> strays;  // apps that do not hold that key
+  std::string request_id;
+};
+
 using Event =
     std::variant<Started, ActionStarted, ActionFailed, OperatorChecked, CurrentKeyRead, ConsumerInspected,
                  KeyProbed, BillingChecked, OperatorConfirmed, FormIssued, FormSent, FormOpened,
                  FormTurnedAway, PasteRefused, KeyReceived, KeyRejected, LinkRequested, KeyStored,
                  ConsumerUpdated, ConsumerRunning, WatchProgressed, WatchFinished, BillingWatched, Completed,
                  Reminded, ProofTaken, StillAlive, ProvenDead, Halted, RetryRequested, Cancelled, Refused,
-                 Closed, MessageIntended, MessagePosted>;
+                 Closed, MessageIntended, MessagePosted, OperatorNudged, OthersPaged, OldKeyChecked,
+                 HandedOver, ExpiryRequested, ExpiryChecked>;
 
 // "secret.rotate.completed": the entry's type in the journal, and the `action` of the audit log.
 std::string_view type_of(const Event& event);

@@ -294,7 +294,7 @@ ProofWorth worth(const ProofTaken& proof, bool old_key_was_deleted) {
 }
 
 int proofs_in_a_row(const State& s) {
-  const bool deleted = s.old_key_died_early();
+  const bool deleted = s.old_key_deleted();
   int count = 0;
   for (const auto& proof : s.proofs) {
     switch (worth(proof.event, deleted)) {

@@ -59,6 +59,12 @@ asio::awaitable<Outcome> RealPerformer::perform(Action action, StatePointer stat
       co_return co_await check_billing(state);
     case ActionKind::issue_form:
       co_return co_await issue_form(state, record);
+    case ActionKind::page_others:
+      co_return co_await page_others(state);
+    case ActionKind::check_old_key:
+      co_return Outcome{.events = {OldKeyChecked{co_await probe_old(state)}}, .boxes = {}};
+    case ActionKind::check_expiry:
+      co_return co_await check_expiry(state);
     case ActionKind::store_key:
       co_return co_await store_key(state);
     case ActionKind::update_consumer:
@@ -179,7 +185,8 @@ asio::awaitable<Outcome> RealPerformer::issue_form(StatePointer state, Recorder 
   Outcome issued;
   issued.events.emplace_back(FormIssued{.token_hash = token_hash,
                                         .expires_at = systems_.clock.now() + state->target.timing.form_life,
-                                        .public_key = storage::to_base64url(key.public_key)});
+                                        .public_key = storage::to_base64url(key.public_key),
+                                        .operator_id = state->operator_id});
   issued.boxes.push_back(systems_.vault.seal(state->id, kFormKey, key.private_key));
   co_await record(std::move(issued));
   Invitation invitation{.link = systems_.form_url + "#" + std::string(token.expose()), .code = {}};

@@ -2,6 +2,7 @@
 // back after, so that it may be asked for again at any time. Thread: io only.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "commands/form_desk.h"
@@ -35,6 +36,7 @@ struct Systems {  // must outlive the performer
   const storage::Clock& clock;
   std::string form_url;  // "https://keyturn.example.com/form"
   FormProof form_proof = FormProof::code;
+  std::function<boost::asio::awaitable<std::vector<std::string>>()> superadmins;
 };
 
 class RealPerformer final : public Performer {
@@ -58,6 +60,9 @@ class RealPerformer final : public Performer {
   boost::asio::awaitable<Outcome> watch_consumer(StatePointer state, std::string app, Recorder record);
   boost::asio::awaitable<Outcome> watch_billing(StatePointer state);
   boost::asio::awaitable<Outcome> take_proof(StatePointer state);
+  boost::asio::awaitable<integrations::Probe> probe_old(StatePointer state);
+  boost::asio::awaitable<Outcome> page_others(StatePointer state);
+  boost::asio::awaitable<Outcome> check_expiry(StatePointer state);
   // The apps whose configuration holds another key than that one.
   boost::asio::awaitable<std::vector<std::string>> strays(StatePointer state, storage::SharedSecret key);
 

@@ -26,6 +26,23 @@ std::string State::operator_name() const {
   return named ? operator_check->event.name : operator_id;
 }
 
+bool State::old_key_deleted() const {
+  if (old_key_died_early()) return true;
+  if (!expiry_requested_at || !old_key_checked || old_key_checked->at < *expiry_requested_at) return false;
+  const Answer answer = old_key_checked->event.old_key.answer;
+  return answer == Answer::expired || answer == Answer::unknown_key;
+}
+
+const std::string& State::started_by() const {
+  return handovers.empty() ? operator_id : handovers.front().event.from;
+}
+
+TimePoint State::operator_since() const { return handovers.empty() ? started_at : handovers.back().at; }
+
+std::string former_slot(const std::string& slot, std::size_t number) {
+  return slot + "@" + std::to_string(number);
+}
+
 bool State::may_set_key_aside() const { return live() && halted && received && !store_begun; }
 
 bool State::notes_turned_away(TimePoint now) const {
@@ -54,6 +71,9 @@ struct OutcomeOf {
   Result operator()(const WatchFinished& e) const { return Action{ActionKind::watch_consumer, e.totals.app}; }
   Result operator()(const BillingWatched&) const { return Action{ActionKind::watch_billing, {}}; }
   Result operator()(const ProofTaken&) const { return Action{ActionKind::take_proof, {}}; }
+  Result operator()(const OthersPaged&) const { return Action{ActionKind::page_others, {}}; }
+  Result operator()(const OldKeyChecked&) const { return Action{ActionKind::check_old_key, {}}; }
+  Result operator()(const ExpiryChecked&) const { return Action{ActionKind::check_expiry, {}}; }
   Result operator()(const auto&) const { return std::nullopt; }
 };
 
@@ -100,11 +120,17 @@ struct Apply {
     if (!e.reason.empty()) s.reason = e.reason;
   }
   void operator()(const FormIssued& e) const {
+    // Minted for somebody who has handed the rotation over meanwhile: that link leads nowhere.
+    if (!e.operator_id.empty() && e.operator_id != s.operator_id) return;
     s.form = Form{.issued = e, .sent = {}, .openings = {}};
     ++s.forms;
   }
   void operator()(const FormSent& e) const {
-    if (s.form) s.form->sent = e;
+    if (s.form) {
+      s.form->sent = e;
+    } else if (!s.handovers.empty()) {
+      s.messages[former_slot("dm_link", s.handovers.size())] = {e.channel, e.ts};
+    }
   }
   void operator()(const FormOpened& e) const {
     if (s.form && s.form->openings.size() < kOpeningsKept) s.form->openings.push_back({e, at});
@@ -182,6 +208,32 @@ struct Apply {
   void operator()(const Cancelled&) const { s.cancelled_at = at; }
   void operator()(const Refused& e) const { s.refused = {e, at}; }
   void operator()(const Closed& e) const { s.closed = {e, at}; }
+  void operator()(const OperatorNudged& e) const { s.nudges.push_back({e, at}); }
+  void operator()(const OthersPaged& e) const { s.pages.push_back({e, at}); }
+  void operator()(const OldKeyChecked& e) const { s.old_key_checked = {e, at}; }
+  // The direct messages so far are the former operator's. A link that is out dies: the new one gets another.
+  void operator()(const HandedOver& e) const {
+    s.handovers.push_back({e, at});
+    std::map<std::string, PostedMessage> messages;
+    for (const auto& [slot, posted] : s.messages) {
+      const bool own = slot.starts_with("dm_") && !slot.contains('@');
+      messages[own ? former_slot(slot, s.handovers.size()) : slot] = posted;
+    }
+    s.messages = std::move(messages);
+    s.operator_id = e.to;
+    s.operator_check = {OperatorChecked{.allowed = true, .reason = {}, .name = e.name}, at};
+    if (s.received) return;
+    if (s.form && s.form->sent) {
+      s.messages[former_slot("dm_link", s.handovers.size())] = {s.form->sent->channel, s.form->sent->ts};
+    }
+    s.form.reset();
+  }
+  void operator()(const ExpiryRequested&) const {
+    s.expiry_requested_at = at;
+    ++s.expiry_requests;
+    s.expiry_checked.reset();
+  }
+  void operator()(const ExpiryChecked& e) const { s.expiry_checked = {e, at}; }
   void operator()(const MessageIntended& e) const { s.messages[e.slot]; }
   void operator()(const MessagePosted& e) const { s.messages[e.slot] = {e.channel, e.ts}; }
 };

@@ -34,6 +34,9 @@ struct Form {
   int refused_pastes = 0;
 };
 
+// A direct message of the operator before the `number`th hand-over goes on under this name.
+std::string former_slot(const std::string& slot, std::size_t number);
+
 inline constexpr int kPasteAttempts = 5;  // wrong pastes that lock a link
 inline constexpr std::size_t kOpeningsKept = 20;
 // So many who got nowhere with a link are journaled at once, and from then on one in each minute: whoever has
@@ -78,6 +81,14 @@ struct State {
   std::vector<Happened<ProofTaken>> proofs;
   std::optional<TimePoint> still_alive_at, proven_dead_at;
 
+  std::vector<Happened<OperatorNudged>> nudges;
+  std::vector<Happened<OthersPaged>> pages;
+  std::optional<Happened<OldKeyChecked>> old_key_checked;  // the newest
+  std::vector<Happened<HandedOver>> handovers;
+  std::optional<TimePoint> expiry_requested_at;  // the last time
+  int expiry_requests = 0;
+  std::optional<Happened<ExpiryChecked>> expiry_checked;  // since it was requested
+
   std::optional<Happened<Halted>> halted;
   int halts = 0;
   std::optional<TimePoint> retried_at;  // the last time a person asked to try again
@@ -96,6 +107,8 @@ struct State {
   std::optional<TimePoint> old_key_deadline() const;
   // The operator chose "Now", or the old key was found dead right after: billing depends on the propagation.
   bool old_key_died_early() const;
+  // It was ended at once, then or by a person since: Stripe may not know it any more.
+  bool old_key_deleted() const;
   // Stopped with a key that nobody but us has seen yet: the operator may want to paste another one.
   bool may_set_key_aside() const;
   // Whether somebody who got nowhere with a link is worth an entry at `now`.
@@ -103,6 +116,10 @@ struct State {
   // Whether a link could be used at `now`.
   bool form_open(TimePoint now) const;
   bool live() const { return !closed; }
+  // Whoever typed /rotate: the operator, unless it was handed over.
+  const std::string& started_by() const;
+  // When the operator became the operator.
+  TimePoint operator_since() const;
   // For people to read: the name where Slack told it, else the user id.
   std::string operator_name() const;
 };

@@ -3,8 +3,10 @@
 #include <spdlog/fmt/fmt.h>
 #include <algorithm>
 
+#include "commands/rotation/attendance.h"
 #include "commands/rotation/decide.h"
 #include "commands/rotation/judge.h"
+#include "commands/views/attendance.h"
 #include "commands/views/blocks.h"
 #include "commands/views/progress.h"
 #include "commands/views/rollback.h"
@@ -58,8 +60,11 @@ std::string headline(const State& s, TimePoint now) {
 
 // The sentence that every bad message carries.
 std::string billing_now(const State& s) {
+  if (died_unattended(s)) {
+    return "*Stripe refuses the key that billing runs on*: billing fails until a new key is in place.";
+  }
   if (!s.received && s.forms == 0) return "Nothing has changed: billing runs on the key it had.";
-  if (!s.proofs.empty() && worth(s.proofs.back().event, s.old_key_died_early()) == ProofWorth::broken) {
+  if (!s.proofs.empty() && worth(s.proofs.back().event, s.old_key_deleted()) == ProofWorth::broken) {
     return "*Billing is failing, or about to*: what it runs with is not a key that works.";
   }
   if (s.stored && s.running.size() == s.target.consumers.size()) {
@@ -103,7 +108,11 @@ Message status(const State& s, TimePoint now, Place place) {
   message.text = title(s) + ": " + headline(s, now);
   json blocks = json::array({header(title(s))});
   std::string who =
-      fmt::format("*{}*\nStarted by {} at {}", headline(s, now), mention(s.operator_id), date(s.started_at));
+      fmt::format("*{}*\nStarted by {} at {}", headline(s, now), mention(s.started_by()), date(s.started_at));
+  if (!s.handovers.empty()) {
+    who += fmt::format("\nOperator: {}, handed over by {} at {}", mention(s.operator_id),
+                       mention(s.handovers.back().event.from), date(s.handovers.back().at));
+  }
   if (!s.reason.empty()) who += "\nReason: " + escape(s.reason);
   blocks.push_back(section(who));
   add_sections(blocks, progress(s, now));
@@ -227,7 +236,7 @@ Message proof(const State& s) {
       "*The old key of {} is dead.* Stripe refused `{}` {} times, and {} answered "
       "each time. Nothing is left to do.\n",
       escape(s.target.name()), s.current->event.fingerprint, proofs_in_a_row(s), key_in_use(s));
-  const bool deleted = s.old_key_died_early();
+  const bool deleted = s.old_key_deleted();
   for (const auto& taken : s.proofs) {
     if (worth(taken.event, deleted) != ProofWorth::dead) continue;
     const Probe& old_key = taken.event.old_key;
@@ -368,6 +377,7 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
     messages.push_back(halted(s, Place::operator_dm));
     messages.push_back(halted(s, Place::team_channel));
   }
+  for (Message& message : attendance_messages(s, now)) messages.push_back(std::move(message));
   if (s.completed) messages.push_back(summary(s));
   if (s.reminded) messages.push_back(reminder(s));
   if (s.still_alive_at) messages.push_back(still_alive(s));

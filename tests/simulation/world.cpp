@@ -90,6 +90,13 @@ std::vector<Event> World::perform(const Action& action, const State& state, Time
     case ActionKind::probe_new_key:
     case ActionKind::probe_old_again:
       return probe(action.kind, state, now);
+    case ActionKind::page_others:
+      return {
+          OthersPaged{.people = {"U2"}, .old_key = ask_old("GET /v1/customers", now), .link = state.forms}};
+    case ActionKind::check_old_key:
+      return {OldKeyChecked{ask_old("GET /v1/customers", now)}};
+    case ActionKind::check_expiry:
+      return {ExpiryChecked{.stored_fingerprint = stored_, .strays = {}, .request_id = {}}};
     case ActionKind::issue_form:
       return {FormSent{"D1", "1.1"}};
     case ActionKind::store_key: {

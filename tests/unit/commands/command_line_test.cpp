@@ -120,6 +120,37 @@ TEST_CASE("a key that invisible characters or quotes tear apart is recognised al
   }
 }
 
+TEST_CASE("a hand-over names one person, as Slack's own list of people does") {
+  for (const char* text :
+       {"hand-over stripe prod <@U012ABC|ada>", "Handover Stripe prod <@U012ABC>",
+        "hand-over <@U012ABC|ada lovelace> stripe prod", "hand-over stripe prod  <@U012ABC|> "}) {
+    INFO(text);
+    const auto command = read_as<HandOverCommand>(text);
+    CHECK(command.provider == "stripe");
+    CHECK(command.environment == "prod");
+    CHECK(command.to == "U012ABC");
+  }
+}
+
+TEST_CASE("a name that was only typed is nobody, and the answer says what to do") {
+  CHECK(read_as<NotUnderstood>("hand-over stripe prod @ada").why.find("Pick the person") !=
+        std::string::npos);
+  CHECK(read_as<NotUnderstood>("hand-over stripe prod ada").why.find("to whom") != std::string::npos);
+  CHECK(read_as<NotUnderstood>("hand-over <@U012ABC>").why.find("which rotation") != std::string::npos);
+  CHECK(read_as<NotUnderstood>("hand-over stripe prod <@U01|a> <@U02|b>").why.find("one person") !=
+        std::string::npos);
+  for (const char* text :
+       {"hand-over stripe prod <@ada>", "hand-over stripe prod <@U01", "hand-over stripe prod <#C01|x>"})
+    read_as<NotUnderstood>(text);
+}
+
+TEST_CASE("the early end of an old key names its target") {
+  CHECK(read_as<ExpireNowCommand>("expire-now stripe prod").environment == "prod");
+  CHECK(read_as<ExpireNowCommand>("Expire-now Stripe Prod").provider == "stripe");
+  read_as<NotUnderstood>("expire-now");
+  read_as<NotUnderstood>("expire-now stripe prod please");
+}
+
 TEST_CASE("any bytes are read without an exception, and no result holds a credential") {
   const std::vector<std::string> pieces = {std::string("rk_") + "live_",
                                            "sk_",

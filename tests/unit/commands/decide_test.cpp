@@ -23,7 +23,7 @@ TEST_CASE("nothing happens before the operator has ticked the boxes") {
   CHECK(stage_of(story.state, story.now) == Stage::awaiting_operator);
   CHECK(story.decision().act.empty());
   CHECK(story.decision().record.empty());
-  CHECK_FALSE(story.decision().wake);
+  CHECK(story.decision().wake == story.now + story.state.target.timing.nudge_after);
 }
 
 TEST_CASE("a dead current key is refused, not rotated") {
@@ -98,10 +98,10 @@ TEST_CASE("once the boxes are ticked the link is sent, and then there is waiting
   Story story;
   story.linked();
   CHECK(story.decision().act.empty());
-  CHECK(story.decision().wake == story.state.form->issued.expires_at);
-  story.later(16min);
-  CHECK(story.decision().act.empty());
-  CHECK_FALSE(story.decision().wake);  // for the button
+  CHECK(story.decision().wake ==
+        story.state.form->issued.expires_at - story.state.target.timing.nudge_before);
+  story.later(16min).conclude();
+  CHECK(story.decision().act.empty());  // for the button
   CHECK(wants(story.happens(LinkRequested{}).decision(), ActionKind::issue_form));
 }
 

@@ -83,6 +83,18 @@ template <>
 constexpr std::string_view kName<MessageIntended> = "secret.rotate.message.intended";
 template <>
 constexpr std::string_view kName<MessagePosted> = "secret.rotate.message.posted";
+template <>
+constexpr std::string_view kName<OperatorNudged> = "secret.rotate.operator.nudged";
+template <>
+constexpr std::string_view kName<OthersPaged> = "secret.rotate.operator.others_paged";
+template <>
+constexpr std::string_view kName<OldKeyChecked> = "secret.rotate.old_key.checked";
+template <>
+constexpr std::string_view kName<HandedOver> = "secret.rotate.operator.handed_over";
+template <>
+constexpr std::string_view kName<ExpiryRequested> = "secret.rotate.old_key.expiry_requested";
+template <>
+constexpr std::string_view kName<ExpiryChecked> = "secret.rotate.old_key.expiry_checked";
 
 template <std::size_t... I>
 void check_every_alternative(std::index_sequence<I...>) {
@@ -143,6 +155,9 @@ TEST_CASE("filled events keep every field on the way through the journal") {
   CHECK(proof.new_key.missing_permissions == std::vector<std::string>{"customer_read"});
   CHECK(proof.old_key.at == test::kStart);
 
+  check_round_trip(OthersPaged{.people = {"U2"}, .old_key = taken.old_key, .link = 2});
+  check_round_trip(HandedOver{.from = "U1", .to = "U2", .name = "Grace"});
+  check_round_trip(ExpiryChecked{.stored_fingerprint = "new-1", .strays = {"canary"}, .request_id = "r"});
   check_round_trip(test::failure({ActionKind::await_consumer, "canary"}, true));
   check_round_trip(test::quiet_watch("canary"));
   check_round_trip(KeyReceived{.fingerprint = "new-1",
@@ -184,6 +199,7 @@ TEST_CASE("only the right events destroy a sealed key") {
   CHECK(destroyed_by(KeyReceived{}) == Purposes{kFormKey});
   CHECK(destroyed_by(LinkRequested{}) == Purposes{kFormKey});
   CHECK(destroyed_by(Cancelled{}) == Purposes{kFormKey});
+  CHECK(destroyed_by(HandedOver{}) == Purposes{kFormKey});
   CHECK(destroyed_by(PasteRefused{"not_a_key", 0}) == Purposes{kFormKey});
   CHECK(destroyed_by(PasteRefused{"not_a_key", 1}).empty());
   CHECK(destroyed_by(FormTurnedAway{}).empty());

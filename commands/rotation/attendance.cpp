@@ -1,0 +1,115 @@
+#include "commands/rotation/attendance.h"
+
+#include <algorithm>
+
+namespace keyturn::commands::rotation {
+namespace {
+
+using integrations::Answer;
+
+// A leak waits for nobody.
+Duration patience(const State& s, Duration duration) { return s.compromise ? duration / 3 : duration; }
+
+TimePoint checks_done(const State& s) {
+  TimePoint done = s.started_at;
+  const auto later = [&done](TimePoint at) { done = std::max(done, at); };
+  if (s.operator_check) later(s.operator_check->at);
+  if (s.billing_before) later(s.billing_before->at);
+  for (const auto& [app, seen] : s.inspected) later(seen.at);
+  for (const auto& [purpose, probed] : s.probed) later(probed.at);
+  return std::max(done, s.operator_since());
+}
+
+// Each wait is one of a link, or of the boxes before any link, and of one operator.
+bool nudged(const State& s, std::string_view why) {
+  return std::ranges::any_of(s.nudges, [&](const auto& nudge) {
+    return nudge.event.why == why && nudge.event.link == s.forms && nudge.at > s.operator_since();
+  });
+}
+
+// The last page of this wait, or nothing.
+const Happened<OthersPaged>* last_page(const State& s) {
+  if (s.pages.empty()) return nullptr;
+  const auto& last = s.pages.back();
+  return last.event.link == s.forms && last.at > s.operator_since() ? &last : nullptr;
+}
+
+struct Nudge {
+  std::string_view why;
+  TimePoint at, until;  // afterwards something else is worth saying
+};
+
+struct Plan {
+  std::vector<Nudge> nudges;
+  TimePoint page;
+};
+
+Plan plan(const State& s) {
+  const Timing& timing = s.target.timing;
+  const Duration page_after = patience(s, timing.page_after);
+  if (!s.confirmed_at) {
+    const TimePoint nudge = checks_done(s) + patience(s, timing.nudge_after);
+    return {.nudges = {{kBoxesUnticked, nudge, TimePoint::max()}}, .page = nudge + page_after};
+  }
+  const TimePoint expires = s.form->issued.expires_at;
+  const TimePoint before = expires - std::min(timing.nudge_before, timing.form_life / 3);
+  Plan plan{.nudges = {{kLinkExpired, expires, TimePoint::max()}}, .page = expires + page_after};
+  const bool locked = s.form->refused_pastes >= kPasteAttempts;
+  if (!locked) plan.nudges.push_back({kLinkExpiring, before, expires});
+  return plan;
+}
+
+Decision watch_unattended(const State& s, TimePoint now, const Happened<OthersPaged>& page) {
+  if (dead(page.event.old_key)) return {};  // said, and it gets no better by itself
+  const auto& checked = s.old_key_checked;
+  const bool news = checked && checked->at > page.at && dead(checked->event.old_key);
+  if (news) return keep_trying(s, now, ActionKind::page_others);
+  const TimePoint last = checked ? std::max(checked->at, page.at) : page.at;
+  const TimePoint next = last + s.target.timing.unattended_every;
+  if (std::max(next, now) > page.at + kLongestGrace) return {};
+  if (now < next) return {.wake = next};
+  return keep_trying(s, now, ActionKind::check_old_key);
+}
+
+}  // namespace
+
+Decision keep_trying(const State& s, TimePoint now, ActionKind kind) {
+  const Action action{kind, {}};
+  const auto tries = s.tries.find(action);
+  if (tries == s.tries.end()) return {.act = {action}};
+  // Each time twice as patient as before.
+  const Timing& timing = s.target.timing;
+  const Duration pause = timing.retry_every * (1 << std::min(tries->second.count - 1, 10));
+  const TimePoint again =
+      tries->second.last + std::min(pause, std::max(timing.retry_every, timing.unattended_every));
+  if (now < again) return {.wake = again};
+  return {.act = {action}};
+}
+
+bool dead(const Probe& probe) {
+  return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
+}
+
+bool died_unattended(const State& s) {
+  if (s.received) return false;
+  const bool paged = !s.pages.empty() && dead(s.pages.back().event.old_key);
+  return paged || (s.old_key_checked && dead(s.old_key_checked->event.old_key));
+}
+
+Decision await_operator(const State& s, TimePoint now) {
+  const Plan planned = plan(s);
+  std::optional<TimePoint> wake;
+  const auto look_again = [&](TimePoint at) { wake = std::min(wake.value_or(at), at); };
+  for (const Nudge& nudge : planned.nudges) {
+    if (nudged(s, nudge.why) || now >= nudge.until) continue;
+    if (now >= nudge.at) return {.record = {OperatorNudged{std::string(nudge.why), s.forms}}};
+    look_again(nudge.at);
+  }
+  if (const auto* page = last_page(s)) return watch_unattended(s, now, *page);
+  if (now > planned.page + kLongestGrace) return {.wake = wake};
+  if (now >= planned.page) return keep_trying(s, now, ActionKind::page_others);
+  look_again(planned.page);
+  return {.wake = wake};
+}
+
+}  // namespace keyturn::commands::rotation

@@ -1,0 +1,160 @@
+// Who may hand over to whom, and what a hand-over does to links, buttons and messages on their way.
+#include <catch2/catch.hpp>
+
+#include "commands/commands.h"
+#include "commands/rotation_form.h"
+#include "commands/views/attendance.h"
+#include "tests/unit/commands/desk_fixture.h"
+
+namespace keyturn::test {
+namespace {
+
+using nlohmann::json;
+
+struct FakePeople final : People {
+  std::string inactive = "U3";
+  boost::asio::awaitable<OperatorChecked> check(std::string user) override {
+    if (user == inactive)
+      co_return OperatorChecked{.allowed = false, .reason = "This Slack account is deactivated."};
+    co_return OperatorChecked{.allowed = true, .reason = {}, .name = "Grace"};
+  }
+  boost::asio::awaitable<FormSent> send_form(std::shared_ptr<const State>, commands::Invitation) override {
+    co_return FormSent{"D1", "1.1"};
+  }
+};
+
+struct Crew : DeskFixture {
+  std::string say(const std::string& text, const std::string& user = "U1") {
+    slack::SlashCommand command;
+    command.team = "T1";
+    command.app = "A1";
+    command.user = user;
+    command.command = "/rotate";
+    command.text = text;
+    return run(commands::handle(desk, command, "say-" + std::to_string(++said_))).value("text", "");
+  }
+  std::string take_over(const std::string& id, const std::string& user) {
+    slack::Click click;
+    click.team = "T1";
+    click.app = "A1";
+    click.user = user;
+    click.action_id = commands::views::kTakeOver;
+    click.value = id;
+    click.response_url = "https://hooks.slack.com/actions/1";
+    std::string told;
+    boost::asio::co_spawn(io,
+                          commands::handle(desk, click, "click-" + std::to_string(++said_),
+                                           [&told](const std::string&, const std::string& text) {
+                                             told = text;
+                                             return nothing();
+                                           }),
+                          [](std::exception_ptr failure) {
+                            if (failure) std::rethrow_exception(failure);
+                          });
+    settle();
+    return told;
+  }
+  static boost::asio::awaitable<void> nothing() { co_return; }
+  std::string linked() {
+    const auto id = start();
+    happens(id, checks());
+    happens(id, {OperatorConfirmed{{"ready"}, ""}});
+    happens(id,
+            {FormIssued{storage::sha256_hex("token-1"), clock.time + 15min, "key"}, FormSent{"D1", "1.1"}});
+    return id;
+  }
+
+  net::HttpClient http{io.get_executor(), {}};
+  slack::WebApi api{http, "http://127.0.0.1:1", storage::share(storage::Secret::copy_of("token")), nullptr};
+  commands::Authority authority{api, clock, {"U1", "U2", "U3", "U4"}, ""};
+  FakePeople people;
+  commands::Desk desk{runner, journal, clock, authority, {sample_target()}, "C1", "T1", "A1", &people};
+
+ private:
+  int said_ = 0;
+};
+
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("the operator hands over: the old link is dead, and the journal says who did it") {
+  Crew crew;
+  const auto id = crew.linked();
+  CHECK(holds(crew.say("hand-over stripe prod <@U2|grace>"), "<@U2> has the rotation"));
+  CHECK(crew.state(id)->operator_id == "U2");
+  CHECK(crew.state(id)->operator_name() == "Grace");
+  CHECK(crew.journal.count("secret.rotate.operator.handed_over") == 1);
+  const auto entry =
+      std::ranges::find(crew.journal.written, "secret.rotate.operator.handed_over", &storage::Entry::type);
+  CHECK(entry->actor == "U1");
+  commands::RotationForm form(crew.runner, *crew.vault, crew.clock, commands::FormProof::code);
+  const auto look = crew.run(form.look("token-1", {.peer = "192.0.2.1", .signed_in_as = {}}));
+  REQUIRE(std::holds_alternative<commands::FormClosed>(look));
+  CHECK(std::get<commands::FormClosed>(look) == commands::FormClosed::unknown);
+}
+
+TEST_CASE("another superadmin may hand over too, also to themselves; nobody else may") {
+  Crew crew;
+  const auto id = crew.linked();
+  CHECK(holds(crew.say("hand-over stripe prod <@U2>", "U9"), "Only a superadmin"));
+  CHECK(holds(crew.take_over(id, "U9"), "Only a superadmin"));
+  CHECK(crew.state(id)->operator_id == "U1");
+  CHECK(holds(crew.say("hand-over stripe prod <@U2>", "U4"), "<@U2> has"));
+  CHECK(crew.state(id)->operator_id == "U2");
+  CHECK(holds(crew.take_over(id, "U4"), "You have the rotation"));
+  CHECK(crew.state(id)->operator_id == "U4");
+  CHECK(crew.state(id)->handovers.size() == 2);
+  CHECK(holds(crew.take_over(id, "U4"), "already"));
+  CHECK(crew.state(id)->handovers.size() == 2);
+}
+
+TEST_CASE("a receiver who is no superadmin, or not an active member, is refused, and that is journaled") {
+  Crew crew;
+  const auto id = crew.linked();
+  CHECK(holds(crew.say("hand-over stripe prod <@U9|mel>"), "<@U9> is no superadmin"));
+  CHECK(holds(crew.say("hand-over stripe prod <@U3>"), "deactivated"));
+  CHECK(crew.state(id)->operator_id == "U1");
+  CHECK(crew.journal.count("command.refused") == 2);
+  CHECK(crew.state(id)->form_open(crew.clock.time));
+}
+
+TEST_CASE("a rotation that is over can't be handed over") {
+  Crew crew;
+  CHECK(holds(crew.say("hand-over stripe prod <@U2>"), "No rotation"));
+  const auto id = crew.linked();
+  crew.happens(id, {Cancelled{}});
+  CHECK(holds(crew.take_over(id, "U2"), "over"));
+}
+
+TEST_CASE("an early end is refused before the new key is in place, and taken in the grace") {
+  Crew crew;
+  CHECK(holds(crew.say("expire-now stripe prod"), "No rotation"));
+  const auto id = crew.linked();
+  CHECK(holds(crew.say("expire-now stripe prod"), "not in place"));
+  CHECK(holds(crew.say("expire-now stripe prod", "U9"), "Only a superadmin"));
+  crew.happens(id,
+               {KeyReceived{.fingerprint = "new-1",
+                            .grace_chosen = 24h,
+                            .rotated_at = crew.clock.time,
+                            .old_key_expires_at = crew.clock.time + 24h,
+                            .peer = {}},
+                healthy_probe(ActionKind::probe_new_key), healthy_probe(ActionKind::probe_old_again),
+                KeyStored{.version = 5, .previous_version = 4, .already_there = false, .request_id = {}}});
+  std::vector<Event> rest;
+  for (const auto& consumer : sample_target().consumers) {
+    rest.emplace_back(
+        ConsumerUpdated{.app = consumer.app, .already_there = false, .release = 11, .request_id = {}});
+    rest.emplace_back(ConsumerRunning{.app = consumer.app, .release = 11, .dynos = 2, .request_id = {}});
+    rest.emplace_back(quiet_watch(consumer.app));
+  }
+  rest.emplace_back(healthy_billing());
+  crew.happens(id, rest);
+  REQUIRE(crew.state(id)->completed);
+  CHECK(holds(crew.say("expire-now stripe prod"), "Checking"));
+  CHECK(crew.state(id)->expiry_requested_at);
+  crew.clock.time += 25h;
+  CHECK(holds(crew.say("expire-now stripe prod"), "over already"));
+}
+
+}  // namespace keyturn::test
