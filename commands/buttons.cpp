@@ -5,9 +5,11 @@
 #include "commands/commands.h"
 #include "commands/rotation/decide.h"
 #include "commands/rotation/judge.h"
+#include "commands/rotation/way_back.h"
 #include "commands/views/attendance.h"
 #include "commands/views/blocks.h"
 #include "commands/views/messages.h"
+#include "commands/views/rollback.h"
 #include "integrations/stripe/key_format.h"
 
 namespace keyturn::commands {
@@ -85,6 +87,11 @@ Answer retry(const State& s) {
   return Outcome{.events = {rotation::RetryRequested{}}, .boxes = {}};
 }
 
+Answer roll_back(const State& s, const std::string& user, TimePoint now) {
+  if (const auto reason = rotation::no_way_back(s, now)) return *reason;
+  return Outcome{.events = {rotation::RollbackRequested{user}}, .boxes = {}};
+}
+
 Answer cancel_click(const State& s) {
   if (s.received) return "The new key is here already, and the old one is expiring. Let the rotation finish.";
   return Outcome{.events = {rotation::Cancelled{}}, .boxes = {}};
@@ -93,6 +100,7 @@ Answer cancel_click(const State& s) {
 Answer answer_to(const State& s, const slack::Click& click, TimePoint now) {
   if (!s.live() || s.cancelled_at || s.refused)
     return "This rotation is over; the button no longer does anything.";
+  if (click.action_id == views::kRollBack) return roll_back(s, click.user, now);  // whoever is awake
   if (click.user != s.operator_id) return "Only the operator of this rotation can do that.";
   if (click.action_id == views::kReady) return ready(s, click.state, now);
   if (click.action_id == views::kNewLink) return new_link(s, now);

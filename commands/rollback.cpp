@@ -1,8 +1,9 @@
-// /rotate rollback <provider> <environment>: says whether there is a way back, and what it is. The hands are
-// a person's.
+// /rotate rollback <provider> <environment>: says whether there is a way back and what it would do, with the
+// button that begins it (buttons.cpp).
 #include <spdlog/fmt/fmt.h>
 
 #include "commands/commands.h"
+#include "commands/rotation/way_back.h"
 #include "commands/views/blocks.h"
 #include "commands/views/rollback.h"
 
@@ -28,7 +29,12 @@ asio::awaitable<json> rollback(Desk& desk, RollbackCommand command, slack::Slash
   if (live->compromise) {
     co_await record_refusal(desk, from.user, "/rotate rollback " + name, "barred_under_compromise", once);
   }
-  co_return only_you(views::rollback_guide(*live, desk.clock.now()));
+  const auto now = desk.clock.now();
+  json answer = only_you(views::rollback_answer(*live, now));
+  if (rotation::no_way_back(*live, now)) co_return answer;
+  answer["blocks"] = json::array(
+      {views::section(answer["text"]), views::actions("rollback_actions", {views::rollback_button(*live)})});
+  co_return answer;
 }
 
 }  // namespace keyturn::commands

@@ -62,6 +62,17 @@ std::string started_text(const rotation::State& state) {
       state.target.name(), state.compromise ? " for a suspected leak: 1 last look, then act" : "");
 }
 
+// One that was rolled back only waits for the next: this is it.
+asio::awaitable<void> supersede(Desk& desk, Target target, std::string user) {
+  const auto live = desk.runner.live(target.provider, target.environment);
+  if (!live || !live->rolled_back) co_return;
+  co_await desk.runner.change(live->id, user, [](const rotation::State& s, storage::TimePoint) {
+    return s.live() && s.rolled_back
+               ? std::optional(rotation::Outcome{.events = {rotation::Closed{"rolled_back"}}, .boxes = {}})
+               : std::nullopt;
+  });
+}
+
 }  // namespace
 
 asio::awaitable<json> rotate(Desk& desk, RotateCommand command, slack::SlashCommand from, std::string once) {
@@ -80,6 +91,7 @@ asio::awaitable<json> rotate(Desk& desk, RotateCommand command, slack::SlashComm
     co_await record_refusal(desk, from.user, what, "unknown_target", once);
     co_return only_you(unknown_target(desk, command));
   }
+  co_await supersede(desk, *target, from.user);
   rotation::Started started{.target = *target,
                             .operator_id = from.user,
                             .channel = desk.channel,

@@ -11,24 +11,26 @@
 namespace keyturn::commands::rotation {
 
 enum class ActionKind {
-  check_operator,    // Slack: an active member, no guest, no bot
-  read_current_key,  // the secret store: value, id and version; sealed, so that a rollback and the proof can
-                     // use it
-  inspect_consumer,  // the consumer: same key as the store, dynos, newest release
-  probe_old_key,     // the provider, before anything: alive, account, scopes
-  check_billing,     // the billing endpoint, before anything
-  issue_form,        // mint a one-time link and send it to the operator
-  page_others,       // the operator doesn't come: who else may act, and does the old key live?
-  check_old_key,     // the provider, once: does the old key still live?
-  check_expiry,      // before the old key is ended early: does anything still hold it?
-  probe_new_key,     // the provider, with the key received
-  probe_old_again,   // the provider, right after: is the old key still alive?
-  store_key,         // the secret store: write, read back
-  update_consumer,   // the consumer: set the one variable, read back, find the release
-  await_consumer,    // the consumer: until every dyno runs that release
-  watch_consumer,    // the consumer's log, for the watch time
-  watch_billing,     // the billing endpoint, for the watch time
-  take_proof,        // the provider, after the deadline: old and new key, once
+  check_operator,     // Slack: an active member, no guest, no bot
+  read_current_key,   // the secret store: value, id and version; sealed, so that a rollback and the proof can
+                      // use it
+  inspect_consumer,   // the consumer: same key as the store, dynos, newest release
+  probe_old_key,      // the provider, before anything: alive, account, scopes
+  check_billing,      // the billing endpoint, before anything
+  issue_form,         // mint a one-time link and send it to the operator
+  page_others,        // the operator doesn't come: who else may act, and does the old key live?
+  check_old_key,      // the provider, once: does the old key still live?
+  check_expiry,       // before the old key is ended early: does anything still hold it?
+  probe_new_key,      // the provider, with the key received
+  probe_old_again,    // the provider, right after: is the old key still alive?
+  read_previous_key,  // way back: the secret store's own copy of the old key, by secret id and version
+  probe_previous_key,  // way back: the provider, with the old key: it must still be able to do everything
+  store_key,           // the secret store: write, read back
+  update_consumer,     // the consumer: set the one variable, read back, find the release
+  await_consumer,      // the consumer: until every dyno runs that release
+  watch_consumer,      // the consumer's log, for the watch time
+  watch_billing,       // the billing endpoint, for the watch time
+  take_proof,          // the provider, after the deadline: old and new key, once
 };
 
 struct Action {

@@ -7,77 +7,16 @@
 #include "commands/rotation/attendance.h"
 #include "commands/rotation/early_end.h"
 #include "commands/rotation/judge.h"
+#include "commands/rotation/steps.h"
+#include "commands/rotation/way_back.h"
 
 namespace keyturn::commands::rotation {
 namespace {
 
-using Step = std::optional<Decision>;  // nothing: this step is done, go on to the next
-
 constexpr Duration kSettleTime =
     std::chrono::seconds(30);  // a fresh key may need some seconds until Stripe knows it
 
-Decision record(std::vector<Event> events) { return {.record = std::move(events)}; }
-Decision wait() { return {}; }
-Decision wait_until(TimePoint time) { return {.wake = time}; }
-Decision end(const std::string& outcome) { return record({Closed{.outcome = outcome}}); }
-
-// Before the new key exists nothing has changed, so giving up is safe; afterwards a person must decide.
-Decision give_up(const State& s, const Action& action, const std::string& reason) {
-  if (!s.received && s.forms == 0) {
-    return record({Refused{.code = "check_failed",
-                           .sentence = fmt::format("While {}: {}.", in_words(action), reason)}});
-  }
-  return record(
-      {Halted{.action = action, .sentence = fmt::format("while {}: {}", in_words(action), reason)}});
-}
-
-// Asks for `action`, again after failures that may pass, until the time for retries is over.
-Decision attempt(const State& s, TimePoint now, const Action& action) {
-  const auto tries = s.tries.find(action);
-  if (tries == s.tries.end()) return {.act = {action}};
-  const Tries& failed = tries->second;
-  if (!failed.failure.can_retry || failed.last - failed.first > s.target.timing.retry_limit) {
-    return give_up(s, action, failed.failure.reason);
-  }
-  const TimePoint again = failed.last + s.target.timing.retry_every;
-  if (now < again) return wait_until(again);
-  return {.act = {action}};
-}
-
-// Several at once: conclusions of any come first, then everything that can run, then the earliest wake-up.
-Decision attempt_all(const State& s, TimePoint now, const std::vector<Action>& actions) {
-  Decision all;
-  for (const Action& action : actions) {
-    Decision one = attempt(s, now, action);
-    if (!one.record.empty()) return one;
-    all.act.insert(all.act.end(), one.act.begin(), one.act.end());
-    if (one.wake) all.wake = std::min(all.wake.value_or(*one.wake), *one.wake);
-  }
-  return all;
-}
-
-Action plain(ActionKind kind) { return {kind, {}}; }
-
 // ---- the steps, in order
-
-Step finish(const State& s, TimePoint) {
-  if (s.closed) return Decision{.done = true};
-  if (s.refused) return end("refused");
-  if (s.cancelled_at) return end(s.received ? "given_up" : "cancelled");
-  return std::nullopt;
-}
-
-TimePoint reminder_at(const State& s);
-
-// One message may be overlooked, and the old key dies all the same: the team hears of it again before it
-// does.
-Step wait_for_a_person(const State& s, TimePoint now) {
-  if (!s.halted) return std::nullopt;
-  if (!s.received || s.reminded || now >= *s.old_key_deadline()) return wait();
-  const TimePoint reminder = reminder_at(s);
-  if (now < reminder) return wait_until(reminder);
-  return record({Reminded{}});
-}
 
 Step check_prerequisites(const State& s, TimePoint now) {
   if (s.confirmed_at) return std::nullopt;
@@ -141,48 +80,9 @@ Step validate(const State& s, TimePoint now) {
   return record({*rejected});
 }
 
-Step store(const State& s, TimePoint now) {
-  if (s.stored) return std::nullopt;
-  return attempt(s, now, plain(ActionKind::store_key));
-}
-
-// The canary first; the others, together, only once every dyno of the canary runs with the new key.
-Step propagate(const State& s, TimePoint now) {
-  std::vector<Action> missing;
-  for (const auto& consumer : s.target.consumers) {
-    const bool canary = &consumer == &s.target.consumers.front();
-    if (!s.updated.contains(consumer.app)) {
-      missing.push_back({ActionKind::update_consumer, consumer.app});
-    } else if (!s.running.contains(consumer.app)) {
-      missing.push_back({ActionKind::await_consumer, consumer.app});
-    }
-    if (canary && !missing.empty()) break;
-  }
-  if (missing.empty()) return std::nullopt;
-  return attempt_all(s, now, missing);
-}
-
-Step verify(const State& s, TimePoint now) {
-  if (s.completed) return std::nullopt;
-  if (auto failed = verification_failure(s)) return record({*failed});
-  std::vector<Action> missing;
-  for (const auto& consumer : s.target.consumers) {
-    if (!s.watched.contains(consumer.app)) missing.push_back({ActionKind::watch_consumer, consumer.app});
-  }
-  if (!s.billing_watched) missing.push_back(plain(ActionKind::watch_billing));
-  if (missing.empty()) return std::nullopt;
-  return attempt_all(s, now, missing);
-}
-
 Step complete(const State& s, TimePoint now) {
   if (s.completed) return std::nullopt;
   return record({Completed{.context = completion_context(s, now)}});
-}
-
-// A reminder before the deadline: an hour for the usual day, a quarter of a short grace.
-TimePoint reminder_at(const State& s) {
-  const Duration grace = s.received->event.grace_chosen;
-  return *s.old_key_deadline() - std::min(s.target.timing.reminder_before, grace / 4);
 }
 
 Step watch_grace(const State& s, TimePoint now) {
@@ -256,7 +156,7 @@ Step prove_expiry(const State& s, TimePoint now) {
 
 Step close(const State&, TimePoint) { return end("rotated"); }
 
-constexpr std::array kProcedure = {
+constexpr std::array<StepFunction, 13> kProcedure = {
     finish,               // over already, or given up before anything changed
     wait_for_a_person,    // something went wrong after the new key existed
     check_prerequisites,  // by machine, all at once
@@ -275,15 +175,15 @@ constexpr std::array kProcedure = {
 }  // namespace
 
 Decision decide(const State& state, TimePoint now) {
-  for (const auto step : kProcedure) {
-    if (auto decision = step(state, now)) return *std::move(decision);
-  }
-  return {.done = true};
+  if (state.rollback) return decide_way_back(state, now);
+  return first_of(kProcedure, state, now);
 }
 
 Stage stage_of(const State& s, TimePoint now) {
   if (s.closed) return Stage::closed;
   if (s.halted) return Stage::halted;
+  if (s.rolled_back) return Stage::rolled_back;
+  if (s.rollback) return Stage::rolling_back;
   if (s.completed) {
     return s.proofs.empty() && now < *s.old_key_deadline() ? Stage::grace : Stage::proving;
   }
@@ -320,6 +220,10 @@ std::string_view name_of(Stage stage) {
       return "grace";
     case Stage::proving:
       return "proving";
+    case Stage::rolling_back:
+      return "rolling_back";
+    case Stage::rolled_back:
+      return "rolled_back";
     case Stage::halted:
       return "halted";
     case Stage::closed:

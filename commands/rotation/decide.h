@@ -34,6 +34,8 @@ enum class Stage {
   verifying,
   grace,
   proving,
+  rolling_back,
+  rolled_back,
   halted,
   closed
 };

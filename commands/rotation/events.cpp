@@ -70,9 +70,15 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OldKeyChecked, old_key)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HandedOver, from, to, name)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ExpiryChecked, stored_fingerprint, strays, request_id)
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RollbackRequested, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PreviousKeyRead, version, found, request_id)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RollbackBarred, sentence)
+
 // The procedure's own audit entry holds its context and nothing around it.
 void to_json(nlohmann::json& json, const Completed& event) { json = event.context; }
 void from_json(const nlohmann::json& json, Completed& event) { event.context = json; }
+void to_json(nlohmann::json& json, const RolledBack& event) { json = event.context; }
+void from_json(const nlohmann::json& json, RolledBack& event) { event.context = json; }
 
 namespace {
 
@@ -144,6 +150,11 @@ constexpr std::array<Type, std::variant_size_v<Event>> kTypes{{
     {"secret.rotate.operator.handed_over", read<HandedOver>},
     {"secret.rotate.old_key.expiry_requested", read<ExpiryRequested>},
     {"secret.rotate.old_key.expiry_checked", read<ExpiryChecked>},
+    {"secret.rotate.rollback.requested", read<RollbackRequested>},
+    {"secret.rotate.rollback.began", read<RollbackBegan>},
+    {"secret.rotate.rollback.previous_key.read", read<PreviousKeyRead>},
+    {"secret.rotate.rollback.barred", read<RollbackBarred>},
+    {"secret.rotate.rolled_back", read<RolledBack>},
 }};
 
 }  // namespace

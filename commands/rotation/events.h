@@ -182,7 +182,7 @@ struct Refused {
   bool alarm = false;  // a master key where none may be: SEV-1
 };
 struct Closed {
-  std::string outcome;  // "rotated", "refused", "cancelled", "given_up"
+  std::string outcome;  // "rotated", "refused", "cancelled", "given_up", "rolled_back"
 };
 
 // ---- messages in Slack
@@ -219,6 +219,27 @@ struct ExpiryChecked {
   std::string request_id;
 };
 
+// ---- the way back
+struct RollbackRequested {
+  std::string by;
+};
+// No write of the way forth is under way any more. From here on "stored", "updated", "running", "watched" are
+// about the old key.
+struct RollbackBegan {};
+struct PreviousKeyRead {  // the pinned version in the secret store; what is put back is our sealed copy
+  int version = 0;
+  // "same" as the sealed copy; else why it can't be compared: "hidden", "missing", "another_secret",
+  // "another_value"
+  std::string found;
+  std::string request_id;
+};
+struct RollbackBarred {  // looking back showed that there is no way: the way forth goes on
+  std::string sentence;
+};
+struct RolledBack {
+  nlohmann::json context;  // the evidence, as with Completed
+};
+
 using Event =
     std::variant<Started, ActionStarted, ActionFailed, OperatorChecked, CurrentKeyRead, ConsumerInspected,
                  KeyProbed, BillingChecked, OperatorConfirmed, FormIssued, FormSent, FormOpened,
@@ -226,7 +247,8 @@ using Event =
                  ConsumerUpdated, ConsumerRunning, WatchProgressed, WatchFinished, BillingWatched, Completed,
                  Reminded, ProofTaken, StillAlive, ProvenDead, Halted, RetryRequested, Cancelled, Refused,
                  Closed, MessageIntended, MessagePosted, OperatorNudged, OthersPaged, OldKeyChecked,
-                 HandedOver, ExpiryRequested, ExpiryChecked>;
+                 HandedOver, ExpiryRequested, ExpiryChecked, RollbackRequested, RollbackBegan,
+                 PreviousKeyRead, RollbackBarred, RolledBack>;
 
 // "secret.rotate.completed": the entry's type in the journal, and the `action` of the audit log.
 std::string_view type_of(const Event& event);

@@ -25,6 +25,22 @@ void fail(System system, const std::string& reason, bool can_retry, const std::s
                   .request_id = request_id});
 }
 
+Exchange exchange_of(const State& state) {
+  const std::string& new_key = state.received->event.fingerprint;
+  const std::string& old_key = state.current->event.fingerprint;
+  if (state.way_back())
+    return {.purpose = kOldKey,
+            .wanted = old_key,
+            .replaced = new_key,
+            .wanted_name = "the old key",
+            .replaced_name = "the new one"};
+  return {.purpose = kNewKey,
+          .wanted = new_key,
+          .replaced = old_key,
+          .wanted_name = "the new key",
+          .replaced_name = "the old one"};
+}
+
 std::string variable_of(const State& state, const std::string& app) {
   const auto found = std::ranges::find(state.target.consumers, app, &ConsumerTarget::app);
   if (found == state.target.consumers.end()) throw std::logic_error("no consumer " + app);
@@ -54,6 +70,7 @@ asio::awaitable<Outcome> RealPerformer::perform(Action action, StatePointer stat
     case ActionKind::probe_old_key:
     case ActionKind::probe_new_key:
     case ActionKind::probe_old_again:
+    case ActionKind::probe_previous_key:
       co_return co_await probe_key(state, action.kind);
     case ActionKind::check_billing:
       co_return co_await check_billing(state);
@@ -65,6 +82,8 @@ asio::awaitable<Outcome> RealPerformer::perform(Action action, StatePointer stat
       co_return Outcome{.events = {OldKeyChecked{co_await probe_old(state)}}, .boxes = {}};
     case ActionKind::check_expiry:
       co_return co_await check_expiry(state);
+    case ActionKind::read_previous_key:
+      co_return co_await read_previous_key(state);
     case ActionKind::store_key:
       co_return co_await store_key(state);
     case ActionKind::update_consumer:

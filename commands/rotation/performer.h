@@ -55,7 +55,8 @@ class RealPerformer final : public Performer {
   boost::asio::awaitable<Outcome> store_key(StatePointer state);
   boost::asio::awaitable<Outcome> update_consumer(StatePointer state, std::string app);
   boost::asio::awaitable<Outcome> await_consumer(StatePointer state, std::string app);
-  boost::asio::awaitable<void> require_new_key(StatePointer state, std::string app);
+  boost::asio::awaitable<void> require_key(StatePointer state, std::string app);
+  boost::asio::awaitable<Outcome> read_previous_key(StatePointer state);
   boost::asio::awaitable<int> newest_release(std::string app);
   boost::asio::awaitable<Outcome> watch_consumer(StatePointer state, std::string app, Recorder record);
   boost::asio::awaitable<Outcome> watch_billing(StatePointer state);
@@ -72,6 +73,14 @@ class RealPerformer final : public Performer {
 // Fails an action for a reason of the procedure's own (not of the vendor's).
 [[noreturn]] void fail(integrations::System system, const std::string& reason, bool can_retry,
                        const std::string& request_id = {});
+
+// Which key takes which one's place: the new one the old one's, and on the way back the other way round.
+struct Exchange {
+  std::string_view purpose;                 // of the sealed box with the key that is to be everywhere
+  std::string wanted, replaced;             // fingerprints
+  const char *wanted_name, *replaced_name;  // for people: "the new key"
+};
+Exchange exchange_of(const State& state);
 
 // The variable of that app, as the target names it.
 std::string variable_of(const State& state, const std::string& app);

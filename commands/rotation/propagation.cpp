@@ -14,30 +14,34 @@ using integrations::System;
 
 asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
   const auto& address = state->target.store;
-  const auto& pinned = state->current->event;
-  const auto key = co_await systems_.vault.open(state->id, std::string(kNewKey));
+  const Exchange exchange = exchange_of(*state);
+  // What the store held before, as far as this rotation knows.
+  const bool put_back = state->way_back() && state->forth.stored;
+  const int version_before = put_back ? state->forth.stored->event.version : state->current->event.version;
+  const auto key = co_await systems_.vault.open(state->id, std::string(exchange.purpose));
 
   const auto before = co_await systems_.store.read(address, std::nullopt);
   if (!before.value)
     fail(System::infisical, "Infisical hides the value of " + address.name, /*can_retry=*/false);
-  if (before.value->equals(*key)) {  // written by an earlier attempt whose answer was lost
+  if (before.value->equals(*key)) {  // written by an earlier attempt whose answer was lost, or never replaced
     co_return Outcome{.events = {KeyStored{.version = before.version,
-                                           .previous_version = pinned.version,
+                                           .previous_version = version_before,
                                            .already_there = true,
                                            .request_id = before.request_id}},
                       .boxes = {}};
   }
   // Another version of the same value (a comment, or somebody who put it back) is no conflict.
-  if (systems_.vault.fingerprint(*before.value) != pinned.fingerprint) {
+  if (systems_.vault.fingerprint(*before.value) != exchange.replaced) {
     fail(System::infisical,
          fmt::format(
              "somebody else changed {} meanwhile (version {} was expected, {} is there); look who, and why, "
-             "and put the old value back before this key is written over it",
-             address.name, pinned.version, before.version),
+             "and put the value of before back, so that nobody's key is written over",
+             address.name, version_before, before.version),
          /*can_retry=*/false, before.request_id);
   }
-  const auto answer =
-      co_await systems_.store.write(address, key, "rotated by Keyturn for " + state->operator_id, state->id);
+  const std::string comment = state->way_back() ? "put back by Keyturn for " + state->rollback->event.by
+                                                : "rotated by Keyturn for " + state->operator_id;
+  const auto answer = co_await systems_.store.write(address, key, comment, state->id);
   if (const auto* pending = std::get_if<integrations::ApprovalPending>(&answer)) {
     fail(System::infisical,
          fmt::format("the change waits for approval in Infisical ({}); approve it there, then try again",
@@ -58,17 +62,41 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
                     .boxes = {}};
 }
 
-// Fails unless the app's configuration holds the key of this rotation. Somebody may have set another one, or
+// The version that was pinned at the start, as evidence. A version number alone proves nothing: after delete
+// and re-create it can belong to another secret.
+asio::awaitable<Outcome> RealPerformer::read_previous_key(StatePointer state) {
+  const auto& pinned = state->current->event;
+  PreviousKeyRead read{.version = pinned.version, .found = "missing", .request_id = {}};
+  try {
+    const auto stored = co_await systems_.store.read(state->target.store, pinned.version);
+    read.request_id = stored.request_id;
+    if (stored.hidden || !stored.value || stored.value->empty()) {
+      read.found = "hidden";
+    } else if (stored.id != pinned.secret_id || stored.version != pinned.version) {
+      read.found = "another_secret";
+    } else {
+      const bool same = systems_.vault.fingerprint(*stored.value) == pinned.fingerprint;
+      read.found = same ? "same" : "another_value";
+    }
+  } catch (const integrations::ApiError& error) {
+    if (error.failure() != integrations::Failure::not_found) throw;
+    read.request_id = error.details().request_id;
+  }
+  co_return Outcome{.events = {std::move(read)}, .boxes = {}};
+}
+
+// Fails unless the app's configuration holds the key of this leg. Somebody may have set another one, or
 // rolled a release back: that brings the configuration of that release back, in a release with a newer number
 // (devcenter.heroku.com/articles/releases#rollback).
-asio::awaitable<void> RealPerformer::require_new_key(StatePointer state, std::string app) {
+asio::awaitable<void> RealPerformer::require_key(StatePointer state, std::string app) {
   const std::string variable = variable_of(*state, app);
   const auto config = co_await systems_.consumer.config(app, variable);
   const std::string found = config.value ? systems_.vault.fingerprint(*config.value) : "none";
-  if (found == state->received->event.fingerprint) co_return;
+  const Exchange exchange = exchange_of(*state);
+  if (found == exchange.wanted) co_return;
   fail(System::heroku,
-       fmt::format("{} no longer holds the new key but {}: somebody set it, or rolled a release back", app,
-                   found == state->current->event.fingerprint ? "the old one" : found),
+       fmt::format("{} no longer holds {} but {}: somebody set it, or rolled a release back", app,
+                   exchange.wanted_name, found == exchange.replaced ? exchange.replaced_name : found),
        /*can_retry=*/false, config.request_id);
 }
 
@@ -103,7 +131,8 @@ std::string released_code(const std::string& app, const std::vector<integrations
 
 asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std::string app) {
   const std::string variable = variable_of(*state, app);
-  const auto key = co_await systems_.vault.open(state->id, std::string(kNewKey));
+  const Exchange exchange = exchange_of(*state);
+  const auto key = co_await systems_.vault.open(state->id, std::string(exchange.purpose));
   int release_before = state->inspected.at(app).event.release;
 
   const auto before = co_await systems_.consumer.config(app, variable);
@@ -111,7 +140,7 @@ asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std:
   std::string request_id = before.request_id;
   if (!already_there) {
     const std::string found = before.value ? systems_.vault.fingerprint(*before.value) : "none";
-    if (found != state->current->event.fingerprint) {
+    if (found != exchange.replaced) {
       fail(System::heroku,
            fmt::format("{} holds another key now ({}) than at the start; somebody changed it by hand", app,
                        found),
@@ -127,7 +156,9 @@ asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std:
     }
   }
   const auto releases = co_await systems_.consumer.releases(app, kReleasesLookedAt);
-  if (releases.empty() || releases.front().version <= release_before) {
+  // On the way back an app may never have had the new key: then no release is wanted.
+  const bool untouched = state->way_back() && already_there;
+  if (releases.empty() || (releases.front().version <= release_before && !untouched)) {
     fail(System::heroku, app + " has made no release for the change yet", /*can_retry=*/true, request_id);
   }
   int release = releases.front().version;
@@ -186,7 +217,8 @@ asio::awaitable<Outcome> RealPerformer::await_consumer(StatePointer state, std::
     const auto* release = deciding(releases, wanted);
     if (!release && has_failed(releases, wanted)) {
       fail(System::heroku,
-           fmt::format("the release v{} of {} failed; its dynos still run the old key", wanted, app),
+           fmt::format("the release v{} of {} failed; its dynos still run {}", wanted, app,
+                       exchange_of(*state).replaced_name),
            /*can_retry=*/false, updated.event.request_id);
     }
     const bool released = release && release->status == ReleaseStatus::succeeded;
@@ -201,7 +233,7 @@ asio::awaitable<Outcome> RealPerformer::await_consumer(StatePointer state, std::
     looks_without_dynos = counted.all == 0 ? looks_without_dynos + 1 : 0;
     const bool really_none = dynos_before == 0 || looks_without_dynos >= kLooksForNone;
     if (released && counted.ready == counted.all && (counted.all > 0 || really_none)) {
-      co_await require_new_key(state, app);
+      co_await require_key(state, app);
       co_return Outcome{.events = {ConsumerRunning{.app = app,
                                                    .release = release->version,
                                                    .dynos = counted.all,

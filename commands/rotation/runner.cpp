@@ -61,7 +61,7 @@ struct Runner::Live {
   asio::steady_timer wake;
   bool nudged = false;
   bool driven = false;
-  std::set<Action> running;
+  std::set<std::pair<int, Action>> running;  // by the leg on which it was begun
 };
 
 Runner::Runner(asio::any_io_executor io, storage::Journal& journal, const storage::Clock& clock,
@@ -218,29 +218,31 @@ asio::awaitable<Decision> Runner::advance(std::shared_ptr<Live> live) {
   Outcome intents;
   std::vector<Action> fresh;
   for (const Action& action : decision.act) {
-    if (live->running.contains(action)) continue;
+    if (live->running.contains({live->state->leg, action})) continue;
     fresh.push_back(action);
     intents.events.emplace_back(ActionStarted{action});
   }
   if (fresh.empty()) co_return decision;
   co_await append(live, std::string(kOurselves), std::move(intents), std::nullopt);
   for (const Action& action : fresh) {
-    live->running.insert(action);
-    tasks_.spawn(std::string(name_of(action.kind)) + " of " + live->state->id, work(live, action));
+    live->running.insert({live->state->leg, action});
+    tasks_.spawn(std::string(name_of(action.kind)) + " of " + live->state->id,
+                 work(live, action, live->state->leg));
   }
   co_return decision;
 }
 
-asio::awaitable<void> Runner::work(std::shared_ptr<Live> live, Action action) {
+asio::awaitable<void> Runner::work(std::shared_ptr<Live> live, Action action, int leg) {
   const TimePoint began = clock_.now();
-  Outcome outcome = co_await perform(live, action);
+  Outcome outcome = co_await perform(live, action, leg);
   const bool failed = !outcome.events.empty() && std::holds_alternative<ActionFailed>(outcome.events.back());
   for (bool written = false; !written;) {
     std::exception_ptr refused;
     try {
       const auto held = co_await live->lock.acquire();
       Outcome attempt{.events = outcome.events, .boxes = outcome.boxes};
-      if (live->state->live())
+      // What was found out about the new key says nothing about the old one, and the other way round.
+      if (live->state->live() && live->state->leg == leg)
         co_await append(live, std::string(kOurselves), std::move(attempt), std::nullopt);
       written = true;
     } catch (...) {
@@ -251,16 +253,17 @@ asio::awaitable<void> Runner::work(std::shared_ptr<Live> live, Action action) {
     if (events_.trouble) events_.trouble("journal", what_of(refused));
     co_await net::sleep_for(kDiskRetry);
   }
-  live->running.erase(action);
+  live->running.erase({leg, action});
   if (events_.acted) events_.acted(*live->state, action, clock_.now() - began, failed ? "failed" : "ok");
   live->nudge();
 }
 
-asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action action) {
-  Recorder record = [this, live](Outcome progress) -> asio::awaitable<void> {
+asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action action, int leg) {
+  Recorder record = [this, live, leg](Outcome progress) -> asio::awaitable<void> {
     const auto held = co_await live->lock.acquire();
     // A cancelled rotation's action must stop here: no link may go out that nothing stands behind.
     if (!live->state->live() || live->state->cancelled_at) throw std::runtime_error("the rotation is over");
+    if (live->state->leg != leg) throw std::runtime_error("the rotation goes the other way by now");
     co_await append(live, std::string(kOurselves), std::move(progress), std::nullopt);
     live->nudge();
   };
@@ -268,6 +271,7 @@ asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action acti
   std::exception_ptr unexpected;
   try {
     std::shared_ptr<const State> snapshot = live->state;
+    if (snapshot->leg != leg) co_return Outcome{.events = {failure}, .boxes = {}};  // and will be dropped
     co_return co_await performer_.perform(action, std::move(snapshot), record);
   } catch (const integrations::ApiError& error) {
     failure.can_retry = error.can_retry() || error.failure() == integrations::Failure::ambiguous;

@@ -87,8 +87,8 @@ class Runner {
   struct Live;
   boost::asio::awaitable<void> drive(std::shared_ptr<Live> live);
   boost::asio::awaitable<Decision> advance(std::shared_ptr<Live> live);
-  boost::asio::awaitable<void> work(std::shared_ptr<Live> live, Action action);
-  boost::asio::awaitable<Outcome> perform(std::shared_ptr<Live> live, Action action);
+  boost::asio::awaitable<void> work(std::shared_ptr<Live> live, Action action, int leg);
+  boost::asio::awaitable<Outcome> perform(std::shared_ptr<Live> live, Action action, int leg);
   boost::asio::awaitable<bool> append(std::shared_ptr<Live> live, std::string actor, Outcome outcome,
                                       std::optional<std::string> once);
   void begin(const std::shared_ptr<Live>& live);

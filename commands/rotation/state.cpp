@@ -1,6 +1,7 @@
 #include "commands/rotation/state.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace keyturn::commands::rotation {
 
@@ -43,7 +44,7 @@ std::string former_slot(const std::string& slot, std::size_t number) {
   return slot + "@" + std::to_string(number);
 }
 
-bool State::may_set_key_aside() const { return live() && halted && received && !store_begun; }
+bool State::may_set_key_aside() const { return live() && halted && received && !store_begun && !rollback; }
 
 bool State::notes_turned_away(TimePoint now) const {
   return live() && (turned_away < kTurnedAwayAtOnce || now >= turned_away_at + kTurnedAwayEvery);
@@ -70,6 +71,7 @@ struct OutcomeOf {
   Result operator()(const ConsumerRunning& e) const { return Action{ActionKind::await_consumer, e.app}; }
   Result operator()(const WatchFinished& e) const { return Action{ActionKind::watch_consumer, e.totals.app}; }
   Result operator()(const BillingWatched&) const { return Action{ActionKind::watch_billing, {}}; }
+  Result operator()(const PreviousKeyRead&) const { return Action{ActionKind::read_previous_key, {}}; }
   Result operator()(const ProofTaken&) const { return Action{ActionKind::take_proof, {}}; }
   Result operator()(const OthersPaged&) const { return Action{ActionKind::page_others, {}}; }
   Result operator()(const OldKeyChecked&) const { return Action{ActionKind::check_old_key, {}}; }
@@ -190,6 +192,9 @@ struct Apply {
       s.billing_watched.reset();
     }
     if (s.stored) return;  // what Stripe said before that is evidence now
+    s.previous.reset();
+    s.probed.erase(ActionKind::probe_previous_key);
+    if (s.way_back()) return;
     s.probed.erase(ActionKind::probe_new_key);
     s.probed.erase(ActionKind::probe_old_again);
   }
@@ -204,6 +209,35 @@ struct Apply {
     s.updated.erase(app);
     s.running.erase(app);
     s.billing_watched.reset();  // perhaps healthy with the old key
+  }
+  void operator()(const RollbackRequested& e) const { s.rollback = {e, at}; }
+  void operator()(const RollbackBegan&) const {
+    s.back_since = at;
+    s.forth = std::exchange(static_cast<Leg&>(s), Leg{});
+    s.previous.reset();
+    s.probed.erase(ActionKind::probe_previous_key);
+    begin_leg();
+  }
+  void operator()(const PreviousKeyRead& e) const { s.previous = {e, at}; }
+  void operator()(const RollbackBarred& e) const {
+    static_cast<Leg&>(s) = std::exchange(s.forth, Leg{});
+    s.rollback_barred = {e, at};
+    ++s.rollbacks_barred;
+    s.rollback.reset();
+    s.back_since.reset();
+    begin_leg();
+  }
+  // The key in use dies at the deadline: that is another reminder than the one of the grace.
+  void operator()(const RolledBack& e) const {
+    s.rolled_back = {e, at};
+    s.reminded = false;
+  }
+  // Whatever made the leg before stop, or was going on, is no business of this one.
+  void begin_leg() const {
+    ++s.leg;
+    s.halted.reset();
+    s.tries.clear();
+    s.in_flight.clear();
   }
   void operator()(const Cancelled&) const { s.cancelled_at = at; }
   void operator()(const Refused& e) const { s.refused = {e, at}; }

@@ -44,7 +44,21 @@ inline constexpr std::size_t kOpeningsKept = 20;
 inline constexpr int kTurnedAwayAtOnce = 50;
 inline constexpr Duration kTurnedAwayEvery = std::chrono::minutes(1);
 
-struct State {
+// What has been done with one key: put into the store and the consumers, seen running, watched.
+struct Leg {
+  bool store_begun = false;  // from here on the key may be in the store, whatever the answer was
+  std::optional<Happened<KeyStored>> stored;
+  std::map<std::string, Happened<ConsumerUpdated>> updated;
+  std::map<std::string, Happened<ConsumerRunning>> running;
+  std::map<std::string, Happened<WatchProgressed>> watching;
+  std::map<std::string, Happened<WatchFinished>> watched;
+  std::optional<Happened<BillingWatched>> billing_watched;
+  std::optional<Happened<Completed>> completed;
+};
+
+// The leg that the rotation is on is its own: the way forth with the new key, or the way back with the old
+// one.
+struct State : Leg {
   std::string id;
   Target target;
   std::string operator_id, channel, reason;
@@ -68,14 +82,14 @@ struct State {
   int turned_away = 0;
   TimePoint turned_away_at;  // the last time
 
-  bool store_begun = false;  // from here on the key may be in the store, whatever the answer was
-  std::optional<Happened<KeyStored>> stored;
-  std::map<std::string, Happened<ConsumerUpdated>> updated;
-  std::map<std::string, Happened<ConsumerRunning>> running;
-  std::map<std::string, Happened<WatchProgressed>> watching;
-  std::map<std::string, Happened<WatchFinished>> watched;
-  std::optional<Happened<BillingWatched>> billing_watched;
-  std::optional<Happened<Completed>> completed;
+  std::optional<Happened<RollbackRequested>> rollback;
+  std::optional<TimePoint> back_since;  // on the way back since then
+  Leg forth;                            // how far the new key had come when it began
+  std::optional<Happened<PreviousKeyRead>> previous;
+  std::optional<Happened<RollbackBarred>> rollback_barred;  // the last time
+  int rollbacks_barred = 0;
+  std::optional<Happened<RolledBack>> rolled_back;
+  int leg = 0;  // counts: what was begun on an earlier one says nothing about this one
 
   bool reminded = false;
   std::vector<Happened<ProofTaken>> proofs;
@@ -109,6 +123,7 @@ struct State {
   bool old_key_died_early() const;
   // It was ended at once, then or by a person since: Stripe may not know it any more.
   bool old_key_deleted() const;
+  bool way_back() const { return back_since.has_value(); }
   // Stopped with a key that nobody but us has seen yet: the operator may want to paste another one.
   bool may_set_key_aside() const;
   // Whether somebody who got nowhere with a link is worth an entry at `now`.

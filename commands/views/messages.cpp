@@ -6,6 +6,7 @@
 #include "commands/rotation/attendance.h"
 #include "commands/rotation/decide.h"
 #include "commands/rotation/judge.h"
+#include "commands/rotation/way_back.h"
 #include "commands/views/attendance.h"
 #include "commands/views/blocks.h"
 #include "commands/views/progress.h"
@@ -27,6 +28,14 @@ std::string title(const State& s) {
 
 }  // namespace
 
+Message once(std::string slot, Place place, std::string text, json blocks) {
+  return {.slot = std::move(slot),
+          .place = place,
+          .live = false,
+          .text = std::move(text),
+          .blocks = std::move(blocks)};
+}
+
 std::string headline(const State& s, TimePoint now) {
   switch (stage_of(s, now)) {
     case Stage::checking:
@@ -47,10 +56,16 @@ std::string headline(const State& s, TimePoint now) {
       return "complete; the old key lives until its deadline";
     case Stage::proving:
       return "complete; proving that the old key is dead";
+    case Stage::rolling_back:
+      return s.way_back() ? "rolling back to the old key"
+                          : "rolling back as soon as nothing is being written";
+    case Stage::rolled_back:
+      return "rolled back; billing runs on the old key, which still dies at its deadline";
     case Stage::halted:
       return "stopped; it waits for a person";
     case Stage::closed:
       if (s.closed->event.outcome == "rotated") return "closed: rotated, the old key is proven dead";
+      if (s.closed->event.outcome == "rolled_back") return "closed: rolled back to the old key";
       if (s.closed->event.outcome == "cancelled") return "cancelled";
       if (s.closed->event.outcome == "given_up") return "given up; the old key is not proven dead";
       return "refused; nothing has changed";
@@ -67,9 +82,14 @@ std::string billing_now(const State& s) {
   if (!s.proofs.empty() && worth(s.proofs.back().event, s.old_key_deleted()) == ProofWorth::broken) {
     return "*Billing is failing, or about to*: what it runs with is not a key that works.";
   }
-  if (s.stored && s.running.size() == s.target.consumers.size()) {
-    return "Billing runs on the new key.";
+  const bool everywhere = s.stored && s.running.size() == s.target.consumers.size();
+  if (s.way_back()) {
+    return fmt::format(
+        "Billing runs on {}, which expires {}.",
+        everywhere ? "the old key again" : "the new key where that had arrived, else on the old one",
+        date(*s.old_key_deadline()));
   }
+  if (everywhere) return "Billing runs on the new key.";
   if (!s.updated.empty()) {
     return "Some consumers may run on the new key and some on the old one" +
            std::string(s.old_key_died_early() ? ", which is dead."
@@ -122,6 +142,7 @@ Message status(const State& s, TimePoint now, Place place) {
   if (dm) {
     std::vector<Button> buttons;
     if (s.halted) buttons.push_back({std::string(kRetry), "Try again", s.id, "primary", ""});
+    if (s.halted && !no_way_back(s, now)) buttons.push_back(rollback_button(s));
     if (s.may_set_key_aside()) {
       buttons.push_back({std::string(kNewLink), "Paste another key", s.id, "danger",
                          "The key that was pasted is destroyed: it can't be seen a second time."});
@@ -139,14 +160,6 @@ Message status(const State& s, TimePoint now, Place place) {
   blocks.push_back(context(fmt::format("`{}` · as of {}", s.id, time_of_day(s.last_event_at))));
   message.blocks = std::move(blocks);
   return message;
-}
-
-Message once(std::string slot, Place place, std::string text, json blocks) {
-  return {.slot = std::move(slot),
-          .place = place,
-          .live = false,
-          .text = std::move(text),
-          .blocks = std::move(blocks)};
 }
 
 Message prerequisites(const State& s) {
@@ -212,6 +225,7 @@ Message reminder_of_unfinished(const State& s) {
 }
 
 Message reminder(const State& s) {
+  if (s.rolled_back) return reminder_after_rollback(s);
   if (!s.completed) return reminder_of_unfinished(s);
   const std::string text = fmt::format(
       "The old key of {} (`{}`) expires {}. Anything that still uses it will fail then; all known consumers "
@@ -288,6 +302,15 @@ Message died_early(const State& s) {
                            context("`" + s.id + "`")}));
 }
 
+// Beside "Try again"; nothing to say before anything was put anywhere.
+std::string way_back_in_words(const State& s) {
+  if (const auto reason = no_way_back(s, s.halted->at)) return escape(*reason);
+  return fmt::format(
+      "There is a way back as long as the old key lives: `/rotate rollback {}`, or *Roll back* in "
+      "the operator's DM.",
+      s.target.name());
+}
+
 Message halted(const State& s, Place place) {
   const std::string sentence = "*The rotation stopped* " + escape(s.halted->event.sentence) + ".";
   const std::string todo = place == Place::operator_dm
@@ -297,7 +320,7 @@ Message halted(const State& s, Place place) {
               title(s) + " stopped",
               json::array({header("Stopped: " + s.target.name()),
                            section(sentence + "\n" + billing_now(s) + "\n" + todo),
-                           section(rollback_guide(s, s.halted->at)), context("`" + s.id + "`")}));
+                           section(way_back_in_words(s)), context("`" + s.id + "`")}));
 }
 
 Message master_key(const State& s, int number, const std::string& where) {
@@ -379,6 +402,7 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
   }
   for (Message& message : attendance_messages(s, now)) messages.push_back(std::move(message));
   if (s.completed) messages.push_back(summary(s));
+  for (Message& message : rollback_messages(s, now)) messages.push_back(std::move(message));
   if (s.reminded) messages.push_back(reminder(s));
   if (s.still_alive_at) messages.push_back(still_alive(s));
   if (s.proven_dead_at) messages.push_back(proof(s));

@@ -22,6 +22,9 @@ struct Message {
   nlohmann::json blocks;
 };
 
+// A message that is posted once and stays as it is.
+Message once(std::string slot, Place place, std::string text, nlohmann::json blocks);
+
 // In the order in which they belong into the channel and the DM.
 std::vector<Message> messages_for(const rotation::State& state, storage::TimePoint now);
 

@@ -147,7 +147,7 @@ Line propagated(const State& s, const ConsumerTarget& consumer) {
   if (updated == s.updated.end()) {
     const Action action{ActionKind::update_consumer, consumer.app};
     return {mark(false, s.in_flight.contains(action) || s.tries.contains(action)),
-            "Give the new key to " + app + trouble(s, action)};
+            (s.way_back() ? "Give the old key back to " : "Give the new key to ") + app + trouble(s, action)};
   }
   const auto running = s.running.find(consumer.app);
   const int release =
@@ -198,8 +198,9 @@ Line watched(const State& s, const ConsumerTarget& consumer) {
 Line billing_after(const State& s) {
   if (!s.billing_watched) {
     const Action action{ActionKind::watch_billing, {}};
-    return {mark(false, s.in_flight.contains(action)),
-            "Billing endpoint with the new key" + trouble(s, action)};
+    return {mark(false, s.in_flight.contains(action)), std::string("Billing endpoint with the ") +
+                                                           (s.way_back() ? "old" : "new") + " key" +
+                                                           trouble(s, action)};
   }
   const auto& billing = s.billing_watched->event;
   if (billing.failed || billing.healthy == 0)
@@ -268,7 +269,52 @@ std::vector<Line> given_up(std::vector<Line> lines) {
 
 }  // namespace
 
+namespace {
+
+Line previous_version(const State& s) {
+  const Action action{ActionKind::read_previous_key, {}};
+  if (!s.previous) return {Mark::doing, "Reading the old key from Infisical's history" + trouble(s, action)};
+  const auto& read = s.previous->event;
+  if (read.found == "same")
+    return {Mark::done,
+            fmt::format("Infisical: version {} is the old key{}", read.version, request(read.request_id))};
+  const std::string why = read.found == "hidden"           ? "is hidden from this bot"
+                          : read.found == "missing"        ? "is gone"
+                          : read.found == "another_secret" ? "belongs to another secret by now"
+                                                           : "is another value";
+  return {Mark::problem, fmt::format("Infisical: version {} {}; the sealed copy is used{}", read.version, why,
+                                     request(read.request_id))};
+}
+
+Line previous_probe(const State& s) {
+  const auto probed = s.probed.find(ActionKind::probe_previous_key);
+  if (probed == s.probed.end()) {
+    return {Mark::doing, "Asking Stripe whether the old key can do its work" +
+                             trouble(s, {ActionKind::probe_previous_key, {}})};
+  }
+  return {Mark::done, "Stripe: the old key is alive; " + endpoint_summary(probed->second.event)};
+}
+
+std::vector<Line> way_back(const State& s) {
+  std::vector<Line> lines{
+      {Mark::done, fmt::format("Way back asked for by {} at {}", mention(s.rollback->event.by),
+                               time_of_day(s.rollback->at))},
+      previous_version(s),
+      previous_probe(s),
+      stored(s)};
+  for (const auto& consumer : s.target.consumers) lines.push_back(propagated(s, consumer));
+  for (const auto& consumer : s.target.consumers) lines.push_back(watched(s, consumer));
+  lines.push_back(billing_after(s));
+  lines.push_back(
+      {s.closed ? Mark::done : Mark::waiting,
+       fmt::format("The old key expires {}; a new rotation before that", date(*s.old_key_deadline()))});
+  return lines;
+}
+
+}  // namespace
+
 std::vector<Line> progress(const State& s, TimePoint now) {
+  if (s.way_back()) return way_back(s);
   std::vector<Line> lines{current_key(s), old_probe(s)};
   for (auto& line : consumers_before(s)) lines.push_back(std::move(line));
   lines.push_back(billing_before(s));

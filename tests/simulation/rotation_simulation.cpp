@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <algorithm>
 
+#include "commands/rotation/way_back.h"
 #include "commands/views/messages.h"
 #include "tests/unit/commands/slack_rules.h"
 
@@ -87,14 +88,23 @@ void RotationSimulation::check_action(const Action& action) {
     case ActionKind::probe_new_key:
       require(has(kNewKey), "the new key is gone before it was probed");
       break;
+    case ActionKind::probe_previous_key:
+      require(has(kOldKey), "the old key is gone on the way back");
+      break;
     case ActionKind::store_key:
+      if (state_.way_back()) {
+        require(has(kOldKey), "the old key is gone before it was put back");
+        require(state_.probed.contains(ActionKind::probe_previous_key),
+                "a key is put back that nobody asked about");
+        break;
+      }
       require(has(kNewKey), "the new key is gone before it was stored");
       require(received != nullptr, "a key is stored that was never received");
       require(received->good(), "a key is stored that is not the replacement of the old one");
       break;
     case ActionKind::update_consumer: {
       require(state_.stored.has_value(), "a consumer is changed before the key is stored");
-      require(has(kNewKey), "the new key is gone before the consumers have it");
+      require(has(state_.way_back() ? kOldKey : kNewKey), "a key is gone before the consumers have it");
       const std::string& canary = state_.target.consumers.front().app;
       require(action.subject == canary || state_.running.contains(canary), "a consumer before the canary");
       break;
@@ -146,7 +156,27 @@ void RotationSimulation::check_event(const State& before, const Event& event) {
     if (purpose == kOldKey) require(state_.proven_dead_at.has_value(), "old key destroyed too early");
     if (purpose == kNewKey) require(state_.completed || state_.rejected, "new key destroyed too early");
   }
+  if (std::holds_alternative<RollbackRequested>(event))
+    require(!before.compromise, "rolled back after a leak");
+  if (std::holds_alternative<RollbackBegan>(event)) {
+    for (const Due& due : in_flight_) {
+      const bool writes =
+          due.action.kind == ActionKind::store_key || due.action.kind == ActionKind::update_consumer;
+      require(!writes, "turned back while a write of the way forth is under way");
+    }
+  }
+  if (std::holds_alternative<RolledBack>(event)) {
+    require(before.way_back() && before.billing_watched.has_value(), "rolled back without a watch");
+    require(world_.stored() == "old-1", "rolled back, and the store has another key");
+    for (const auto& consumer : before.target.consumers) {
+      require(world_.held_by(consumer.app) == "old-1",
+              "rolled back, and " + consumer.app + " has another key");
+      require(before.watched.contains(consumer.app), "rolled back before " + consumer.app + " was watched");
+    }
+  }
   const auto* closed = std::get_if<Closed>(&event);
+  if (closed && closed->outcome == "rolled_back")
+    require(before.rolled_back && now_ >= *before.old_key_deadline(), "nobody watches the deadline any more");
   if (closed && closed->outcome == "rotated")
     require(before.proven_dead_at.has_value(), "closed without proof");
 }
@@ -171,6 +201,7 @@ void RotationSimulation::decide_and_start() {
     for (const Event& event : decision.record) {
       halts += std::holds_alternative<Halted>(event) ? 1 : 0;
       rejections += std::holds_alternative<KeyRejected>(event) ? 1 : 0;
+      barred += std::holds_alternative<RollbackBarred>(event) ? 1 : 0;
     }
     append(decision.record);
     decision = decide(state_, now_);
@@ -179,18 +210,21 @@ void RotationSimulation::decide_and_start() {
   wake_ = decision.wake;
   if (wake_) require(*wake_ > now_, "a wake-up that has passed");
   for (const Action& action : decision.act) {
-    if (std::ranges::find(in_flight_, action, &Due::action) != in_flight_.end()) continue;
+    const auto running = std::ranges::find_if(
+        in_flight_, [&](const Due& due) { return due.action == action && due.leg == state_.leg; });
+    if (running != in_flight_.end()) continue;
     check_action(action);
     append({ActionStarted{action}});
     if (action.kind == ActionKind::issue_form)
       append({FormIssued{"hash-" + std::to_string(state_.forms + 1), now_ + state_.target.timing.form_life}});
-    in_flight_.push_back({action, now_ + dice_.between(10ms, calm_ ? 1s : 20s)});
+    in_flight_.push_back({action, state_.leg, now_ + dice_.between(10ms, calm_ ? 1s : 20s)});
   }
 }
 
 void RotationSimulation::finish(std::size_t index) {
-  const Action action = in_flight_[index].action;
+  const auto [action, leg, at] = in_flight_[index];
   in_flight_.erase(in_flight_.begin() + static_cast<std::ptrdiff_t>(index));
+  if (leg != state_.leg) return;  // a read of another leg: the runner drops what it found
   const auto outcome = world_.perform(action, state_, now_);
   append(outcome);
   // The same outcome once more, as after a commit whose answer was lost.
@@ -201,7 +235,7 @@ void RotationSimulation::finish(std::size_t index) {
 void RotationSimulation::crash() {
   ++crashes;
   for (const Due& due : in_flight_) {
-    if (dice_.chance(0.5)) world_.perform(due.action, state_, now_);
+    if (due.leg == state_.leg && dice_.chance(0.5)) world_.perform(due.action, state_, now_);
   }
   in_flight_.clear();
   check_fold();
@@ -240,9 +274,17 @@ void RotationSimulation::operator_uses_form() {
                       .peer = "192.0.2.1"}});
 }
 
+// Any superadmin may, at any time at which there is a way back.
+bool RotationSimulation::somebody_rolls_back(double probability) {
+  if (calm_ || !state_.received || no_way_back(state_, now_) || !dice_.chance(probability)) return false;
+  append({RollbackRequested{"U2"}});
+  return true;
+}
+
 void RotationSimulation::operator_acts() {
   operator_at_.reset();
   if (state_.halted) {
+    if (somebody_rolls_back(0.3)) return;
     world_.mend();
     world_.log_shows_failure = false;
     append({RetryRequested{}});
@@ -277,6 +319,7 @@ bool RotationSimulation::step() {
     crash();
     return true;
   }
+  if (somebody_rolls_back(0.01)) return true;
   if (operator_at_ && now_ >= *operator_at_) {
     operator_acts();
     return true;

@@ -25,8 +25,8 @@ class RotationSimulation {
   void run();
 
   const State& state() const { return state_; }
-  std::string ending() const;  // "rotated", "refused", "cancelled", "halted", "waiting"
-  int crashes = 0, halts = 0, rejections = 0;
+  std::string ending() const;  // "rotated", "rolled_back", "refused", "cancelled", "halted", "waiting"
+  int crashes = 0, halts = 0, rejections = 0, barred = 0;
 
  private:
   struct Written {
@@ -35,6 +35,7 @@ class RotationSimulation {
   };
   struct Due {
     Action action;
+    int leg;
     TimePoint at;
   };
 
@@ -44,6 +45,7 @@ class RotationSimulation {
   void crash();
   void operator_acts();
   void operator_uses_form();
+  bool somebody_rolls_back(double probability);
   bool waits_for_operator() const;
 
   void append(const std::vector<Event>& events);

@@ -22,7 +22,7 @@ TEST_CASE("whatever the world does, a rotation keeps its promises and ends or wa
   const std::uint64_t first = only.value_or(1);
   const std::uint64_t last = only ? *only : from_environment("KEYTURN_SEEDS").value_or(2000);
   std::map<std::string, int> endings;
-  int crashes = 0, halts = 0, rejections = 0;
+  int crashes = 0, halts = 0, rejections = 0, barred = 0;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     RotationSimulation simulation(seed);
     try {
@@ -34,13 +34,15 @@ TEST_CASE("whatever the world does, a rotation keeps its promises and ends or wa
     crashes += simulation.crashes;
     halts += simulation.halts;
     rejections += simulation.rejections;
+    barred += simulation.barred;
   }
   std::string counted;
   for (const auto& [ending, count] : endings) counted += ending + " " + std::to_string(count) + ", ";
-  WARN("ended: " << counted << "crashes " << crashes << ", halts " << halts << ", rejections " << rejections);
+  WARN("ended: " << counted << "crashes " << crashes << ", halts " << halts << ", rejections " << rejections
+                 << ", rollbacks barred " << barred);
   if (only || last < 1000) return;
   // A simulation that never gets into trouble would prove nothing.
-  for (const char* ending : {"rotated", "refused", "cancelled"}) CHECK(endings[ending] > 0);
+  for (const char* ending : {"rotated", "rolled_back", "refused", "cancelled"}) CHECK(endings[ending] > 0);
   CHECK(crashes > 0);
   CHECK(halts > 0);
   CHECK(rejections > 0);

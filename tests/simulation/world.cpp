@@ -66,6 +66,10 @@ ProofTaken World::prove(TimePoint now) {
   return proof;
 }
 
+std::string World::wanted(const State& state) {
+  return state.way_back() ? state.current->event.fingerprint : state.received->event.fingerprint;
+}
+
 std::vector<Event> World::perform(const Action& action, const State& state, TimePoint now) {
   if (broken_.contains(action)) return {failure(action, false, "still broken")};
   if (dice_.chance(final_trouble_)) {
@@ -89,6 +93,7 @@ std::vector<Event> World::perform(const Action& action, const State& state, Time
     case ActionKind::probe_old_key:
     case ActionKind::probe_new_key:
     case ActionKind::probe_old_again:
+    case ActionKind::probe_previous_key:
       return probe(action.kind, state, now);
     case ActionKind::page_others:
       return {
@@ -99,8 +104,10 @@ std::vector<Event> World::perform(const Action& action, const State& state, Time
       return {ExpiryChecked{.stored_fingerprint = stored_, .strays = {}, .request_id = {}}};
     case ActionKind::issue_form:
       return {FormSent{"D1", "1.1"}};
+    case ActionKind::read_previous_key:
+      return {PreviousKeyRead{.version = 4, .found = "same", .request_id = {}}};
     case ActionKind::store_key: {
-      const std::string fingerprint = state.received->event.fingerprint;
+      const std::string fingerprint = wanted(state);
       const bool there = stored_ == fingerprint;
       if (!there) ++version_;
       stored_ = fingerprint;
@@ -109,9 +116,9 @@ std::vector<Event> World::perform(const Action& action, const State& state, Time
           KeyStored{.version = version_, .previous_version = 4, .already_there = there, .request_id = {}}};
     }
     case ActionKind::update_consumer: {
-      const bool there = held_by(app) == stored_;
+      const bool there = held_by(app) == wanted(state);
       if (!there) releases_[app] = std::max(releases_[app], 10) + 1;
-      held_[app] = stored_;
+      held_[app] = wanted(state);
       if (dice_.chance(trouble_)) return {failure(action, true, "the answer was lost")};
       return {
           ConsumerUpdated{.app = app, .already_there = there, .release = releases_[app], .request_id = {}}};

@@ -62,6 +62,7 @@ class World {
   bool log_shows_failure = false;  // until a person has looked
 
  private:
+  static std::string wanted(const State& state);  // the key that is to be everywhere
   std::vector<Event> probe(ActionKind purpose, const State& state, TimePoint now);
   Probe ask_old(const std::string& endpoint, TimePoint now);
   Probe ask_new(const std::string& fingerprint, const std::string& endpoint, TimePoint now);

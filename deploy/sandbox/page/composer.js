@@ -8,7 +8,7 @@ const COMMANDS = [
   ['/rotate stripe prod --compromise', 'suspected leak: short grace, the channel is told at once'],
   ['/rotate status', 'what is going on, and when each key is due'],
   ['/rotate cancel stripe prod', 'end a rotation before the new key is there'],
-  ['/rotate rollback stripe prod', 'whether there is a way back, and the steps'],
+  ['/rotate rollback stripe prod', 'back to the old key, inside the grace'],
   ['/rotate help', 'everything that can be asked for'],
 ];
 

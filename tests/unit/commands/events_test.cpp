@@ -95,6 +95,16 @@ template <>
 constexpr std::string_view kName<ExpiryRequested> = "secret.rotate.old_key.expiry_requested";
 template <>
 constexpr std::string_view kName<ExpiryChecked> = "secret.rotate.old_key.expiry_checked";
+template <>
+constexpr std::string_view kName<RollbackRequested> = "secret.rotate.rollback.requested";
+template <>
+constexpr std::string_view kName<RollbackBegan> = "secret.rotate.rollback.began";
+template <>
+constexpr std::string_view kName<PreviousKeyRead> = "secret.rotate.rollback.previous_key.read";
+template <>
+constexpr std::string_view kName<RollbackBarred> = "secret.rotate.rollback.barred";
+template <>
+constexpr std::string_view kName<RolledBack> = "secret.rotate.rolled_back";
 
 template <std::size_t... I>
 void check_every_alternative(std::index_sequence<I...>) {

@@ -1,0 +1,147 @@
+#include "commands/rotation/way_back.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+
+#include "commands/json.h"
+#include "commands/rotation/attendance.h"
+#include "commands/rotation/judge.h"
+#include "commands/rotation/steps.h"
+
+namespace keyturn::commands::rotation {
+
+using integrations::Answer;
+
+namespace {
+
+// A write that is under way may still arrive: it is brought to its end (after a crash: asked for again, which
+// looks before it writes) before anything is put back.
+Step begin_way_back(const State& s, TimePoint) {
+  if (s.way_back()) return std::nullopt;
+  Decision writes;
+  for (const Action& action : s.in_flight) {
+    if (action.kind == ActionKind::store_key || action.kind == ActionKind::update_consumer)
+      writes.act.push_back(action);
+  }
+  return writes.act.empty() ? record({RollbackBegan{}}) : writes;
+}
+
+// Why the old key can't take over again; nothing: it can.
+std::optional<std::string> unfit(const State& s) {
+  for (const Probe& probe : s.probed.at(ActionKind::probe_previous_key).event.probes) {
+    if (dead(probe)) return "Stripe refuses the old key by now";
+    const bool needed = std::ranges::find(s.target.permitted, probe.endpoint) != s.target.permitted.end();
+    const bool could = std::ranges::any_of(
+        s.probed.at(ActionKind::probe_old_key).event.probes,
+        [&](const Probe& old) { return old.endpoint == probe.endpoint && old.answer == Answer::granted; });
+    if (needed && could && probe.answer == Answer::denied)
+      return fmt::format("the old key may no longer call {}", probe.endpoint);
+  }
+  return std::nullopt;
+}
+
+Step look_back(const State& s, TimePoint now) {
+  if (s.stored) return std::nullopt;
+  std::vector<Action> missing;
+  if (!s.previous) missing.push_back(plain(ActionKind::read_previous_key));
+  if (!s.probed.contains(ActionKind::probe_previous_key))
+    missing.push_back(plain(ActionKind::probe_previous_key));
+  if (!missing.empty()) return attempt_all(s, now, missing);
+  if (auto reason = unfit(s)) return record({RollbackBarred{*reason}});
+  return std::nullopt;
+}
+
+Step roll_back(const State& s, TimePoint now) {
+  if (s.rolled_back) return std::nullopt;
+  return record({RolledBack{.context = rollback_context(s, now)}});
+}
+
+// Billing runs on a key that dies at its deadline. The next rotation ends this one before that; if nobody
+// starts it, the team hears of it before, and when it has happened.
+Step await_old_keys_end(const State& s, TimePoint now) {
+  const TimePoint end = *s.old_key_deadline() + s.target.timing.proof_after;
+  if (now < end) {
+    if (s.reminded) return wait_until(end);
+    const TimePoint reminder = std::max(reminder_at(s), s.rolled_back->at);
+    return now < reminder ? wait_until(reminder) : record({Reminded{}});
+  }
+  const auto& checked = s.old_key_checked;
+  const bool asked = checked && checked->at >= end;
+  if (asked && dead(checked->event.old_key)) return std::nullopt;
+  if (asked && now > *s.old_key_deadline() + kLongestGrace) return std::nullopt;
+  const TimePoint next = asked ? checked->at + s.target.timing.proof_every : end;
+  if (now < next) return wait_until(next);
+  return keep_trying(s, now, ActionKind::check_old_key);
+}
+
+Step close_rolled_back(const State&, TimePoint) { return end("rolled_back"); }
+
+constexpr std::array<StepFunction, 10> kWayBack = {
+    finish,              // over already
+    begin_way_back,      // once no write of the way forth is under way
+    wait_for_a_person,   // something went wrong on the way back
+    look_back,           // the old key in the store's history; alive, with its permissions
+    store,               // Infisical
+    propagate,           // every consumer, canary first; those that never changed are left alone
+    verify,              // logs and the billing endpoint, for the watch time
+    roll_back,           // secret.rotate.rolled_back
+    await_old_keys_end,  // the deadline stands
+    close_rolled_back,
+};
+
+// A guess where the way forth didn't come so far: a good part of what is allowed.
+constexpr int kPartOfReleaseLimit = 5;
+
+}  // namespace
+
+Decision decide_way_back(const State& state, TimePoint now) { return first_of(kWayBack, state, now); }
+
+Duration way_back_takes(const State& s) {
+  const Leg& forth = s.way_back() ? s.forth : s;
+  Duration propagation = s.target.timing.release_limit / kPartOfReleaseLimit;
+  if (forth.stored && forth.running.size() == s.target.consumers.size()) {
+    TimePoint last = forth.stored->at;
+    for (const auto& [app, running] : forth.running) last = std::max(last, running.at);
+    propagation = last - forth.stored->at;
+  }
+  return propagation + s.target.watch;
+}
+
+std::optional<std::string> no_way_back(const State& s, TimePoint now) {
+  if (s.rolled_back) return "This rotation is rolled back already.";
+  if (s.rollback) return "The way back is being gone already.";
+  if (s.cancelled_at || s.refused || !s.live()) return "This rotation is over.";
+  if (s.compromise) return "Rolling back is barred: the old key may be in other hands.";
+  if (!s.store_begun && s.updated.empty())
+    return "There is nothing to roll back: the new key has been put nowhere.";
+  if (s.old_key_deleted() || s.proven_dead_at || now >= *s.old_key_deadline())
+    return "The old key is dead, so there is no way back to it.";
+  const Duration left = *s.old_key_deadline() - now;
+  if (left < way_back_takes(s)) {
+    return fmt::format("The old key dies in {}, and putting it back and watching it takes about {}.",
+                       storage::in_words(left), storage::in_words(way_back_takes(s)));
+  }
+  return std::nullopt;
+}
+
+nlohmann::json rollback_context(const State& s, TimePoint now) {
+  nlohmann::json context = completion_context(s, now);
+  context.erase("next_rotation_due_at");
+  context.erase("completed_at");
+  context.erase("scopes");  // of the key that was given up
+  context["rolled_back_at"] = now;
+  context["requested_by"] = s.rollback->event.by;
+  context["requested_at"] = s.rollback->at;
+  context["abandoned_key_fingerprint"] = s.received->event.fingerprint;
+  context["key_in_use_fingerprint"] = s.current->event.fingerprint;
+  if (s.previous) {
+    context["pinned_version"] = {{"version", s.previous->event.version},
+                                 {"found", s.previous->event.found},
+                                 {"request_id", s.previous->event.request_id}};
+  }
+  return context;
+}
+
+}  // namespace keyturn::commands::rotation

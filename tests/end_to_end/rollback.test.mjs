@@ -1,0 +1,130 @@
+// The way back, with the real bot: out of the grace, out of a stop, across a crash; and where there is none.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
+import { until } from './support/process.mjs';
+import { holdings, snapshot, since } from './support/world.mjs';
+
+const grace = 60;
+const button = 'rotation_roll_back';
+const variable = 'STRIPE_RESTRICTED_KEY';
+
+async function open(t) {
+  const stage = await Stage.open({ settings: { grace: `${grace}s`, reminder_before: '5s' } });
+  t.after(() => stage.close());
+  await stage.startBot();
+  return stage;
+}
+async function handOver(stage) {
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  const key = await stage.rotateInDashboard(grace);
+  assert.equal((await stage.submit(link, key, grace)).state, 'received');
+  return key;
+}
+// Asks for it, and presses the button that only she who asked sees.
+async function rollBack(stage, user) {
+  assert.match(await stage.command('rollback stripe prod', user), /works until .* left\).*a new rotation must follow/s);
+  const { slack } = await stage.state();
+  const answers = slack.channels.find(({ id }) => id === ops).ephemerals;
+  const answer = answers.findLast((one) => one.only_for === user && JSON.stringify(one.blocks).includes(button));
+  await stage.click({ ...answer, channel: ops }, button, undefined, user);
+}
+const newest = (state) => state.infisical.secrets.find(({ name, environment }) => name === variable && environment === 'prod').versions.at(-1);
+const config = (state) => state.heroku.apps.find(({ name }) => name === 'raxx-api-prod').config[variable];
+
+// The old key is everywhere again; each system was written once on the way there and once on the way back.
+async function assertRolledBack(stage, before, { heroku }) {
+  const summary = await stage.message(ops, /is rolled back\./, 40000);
+  assert.match(summary.all, /still expires/);
+  assert.match(summary.all, /\/rotate stripe prod/);
+  const { state, writes, journal } = await since(stage, before);
+  assert.equal(newest(state).tail, newest(before.state).tail);
+  assert.equal(newest(state).version, newest(before.state).version + 2);
+  assert.equal(config(state), config(before.state));
+  assert.deepEqual(writes.filter((write) => write.startsWith('infisical')).length, 2);
+  assert.deepEqual(writes.filter((write) => write.startsWith('heroku')).length, heroku);
+  const { dynos, releases } = holdings(state).heroku.find(({ name }) => name === 'raxx-api-prod');
+  assert.ok(dynos.every((dyno) => dyno.state === 'up' && dyno.release === releases.at(-1).version), 'every dyno runs it');
+  const entry = journal.find(({ action }) => action === 'secret.rotate.rolled_back');
+  assert.equal(entry.context.pinned_version.found, 'same');
+  assert.equal(entry.context.infisical.version, newest(state).version);
+  assert.equal(state.billing.last.healthy, true);
+  assert.equal((await stage.verifyJournal()).code, 0);
+  await assertNowhere(stage, stage.keys);
+}
+
+test('inside the grace any superadmin can go back, and the next rotation closes this one', async (t) => {
+  const stage = await open(t);
+  const before = await snapshot(stage);
+  await handOver(stage);
+  await stage.message(ops, /is rotated\./, 30000);
+  await rollBack(stage, 'U0GRACE');
+  await stage.message(ops, /asked for the way back/);
+  await assertRolledBack(stage, before, { heroku: 2 });
+  const requested = await stage.entry('secret.rotate.rollback.requested');
+  assert.equal(requested.actor, 'U0GRACE');
+  assert.match(await stage.command('rollback stripe prod'), /rolled back already/);
+  assert.match(await stage.command('stripe prod'), /started/);
+  assert.equal((await stage.closed()).context.outcome, 'rolled_back');
+  await stage.message(adasMessages, /What only you can check/);
+});
+
+test('out of a stop: the button beside Try again goes back, also when the release had failed', async (t) => {
+  const stage = await open(t);
+  const before = await snapshot(stage);
+  await stage.act('/fault', { system: 'heroku', kind: 'release_fails' });
+  await handOver(stage);
+  await stage.message(ops, /There is a way back/);
+  const status = await stage.message(adasMessages, /stopped; it waits for a person/);
+  await stage.click(status, button);
+  await assertRolledBack(stage, before, { heroku: 2 });
+});
+
+for (const moment of ['secret.rotate.rollback.began', 'secret.rotate.rollback.previous_key.read']) {
+  test(`killed right after ${moment}, the way back is gone to its end`, async (t) => {
+    const stage = await open(t);
+    const before = await snapshot(stage);
+    await handOver(stage);
+    await stage.message(ops, /is rotated\./, 30000);
+    await rollBack(stage, 'U0ADMIN');
+    await until(moment, async () => (await stage.actions()).includes(moment));
+    await stage.bot.stop('SIGKILL');
+    await stage.startBot();
+    await assertRolledBack(stage, before, { heroku: 2 });
+  });
+}
+
+test('if no new rotation follows, the channel is warned before the key in use dies, and told when it has', async (t) => {
+  const stage = await Stage.open({ settings: { grace: '30s', reminder_before: '4s' } });
+  t.after(() => stage.close());
+  await stage.startBot();
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  const key = await stage.rotateInDashboard(30);
+  await stage.submit(link, key, 30);
+  await stage.message(ops, /is rotated\./, 30000);
+  await rollBack(stage, 'U0ADMIN');
+  await stage.message(ops, /is rolled back\./, 40000);
+  await stage.message(ops, /runs on a key that expires/, 60000);
+  await stage.message(ops, /Billing fails now/, 60000);
+  assert.equal((await stage.closed()).context.outcome, 'rolled_back');
+});
+
+test('after a leak, for a stranger, and with nothing put anywhere there is no way back, in words', async (t) => {
+  const stage = await open(t);
+  assert.match(await stage.command('rollback stripe prod', 'U0MEMBER'), /Only a superadmin/);
+  assert.equal((await stage.entry('command.refused')).actor, 'U0MEMBER');
+  await stage.start('stripe prod --compromise');
+  await stage.confirm({ reason: 'seen in a gist' });
+  await stage.link();
+  assert.match(await stage.command('rollback stripe prod'), /barred: the old key may be in other hands/);
+  assert.equal((await stage.entry('command.refused')).context.code, 'barred_under_compromise');
+  await stage.command('cancel stripe prod');
+  await stage.closed();
+  await stage.start();
+  await stage.message(adasMessages, /What only you can check/);
+  assert.match(await stage.command('rollback stripe prod'), /nothing to roll back/);
+});
