@@ -70,7 +70,7 @@ Step await_old_keys_end(const State& s, TimePoint now) {
   const auto& checked = s.old_key_checked;
   const bool asked = checked && checked->at >= end;
   if (asked && dead(checked->event.old_key)) return std::nullopt;
-  if (asked && now > *s.old_key_deadline() + kLongestGrace) return std::nullopt;
+  if (now > *s.old_key_deadline() + kLongestGrace) return std::nullopt;  // nobody can say, and nobody asked
   const TimePoint next = asked ? checked->at + s.target.timing.proof_every : end;
   if (now < next) return wait_until(next);
   return keep_trying(s, now, ActionKind::check_old_key);
@@ -114,8 +114,7 @@ std::optional<std::string> no_way_back(const State& s, TimePoint now) {
   if (s.rollback) return "The way back is being gone already.";
   if (s.cancelled_at || s.refused || !s.live()) return "This rotation is over.";
   if (s.compromise) return "Rolling back is barred: the old key may be in other hands.";
-  if (!s.store_begun && s.updated.empty())
-    return "There is nothing to roll back: the new key has been put nowhere.";
+  if (!s.store_begun && !s.stored) return "There is nothing to roll back: the new key has been put nowhere.";
   if (s.old_key_deleted() || s.proven_dead_at || now >= *s.old_key_deadline())
     return "The old key is dead, so there is no way back to it.";
   const Duration left = *s.old_key_deadline() - now;

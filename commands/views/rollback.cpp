@@ -94,7 +94,7 @@ Message over(const State& s) {
 
 std::string rollback_answer(const State& s, storage::TimePoint now) {
   if (const auto reason = no_way_back(s, now)) {
-    const bool needs_another = s.received && !s.rollback && (s.store_begun || !s.updated.empty());
+    const bool needs_another = s.received && !s.rollback && (s.store_begun || s.stored);
     return escape(*reason) + (needs_another ? fresh_key(s) : "");
   }
   return fmt::format(
