@@ -12,6 +12,7 @@
 #include "bot/metrics.h"
 #include "bot/router.h"
 #include "bot/status_pages.h"
+#include "commands/cadence.h"
 #include "commands/rotation_form.h"
 #include "commands/slack_desk.h"
 #include "integrations/heroku/heroku.h"
@@ -107,6 +108,9 @@ class WatchedJournal final : public storage::Journal {
   asio::awaitable<std::optional<storage::SealedBox>> box(storage::BoxName name) override {
     co_return co_await inner_.box(std::move(name));
   }
+  asio::awaitable<std::vector<storage::Entry>> entries_of(std::string rotation) override {
+    co_return co_await inner_.entries_of(std::move(rotation));
+  }
   asio::awaitable<std::vector<storage::Entry>> entries() override { co_return co_await inner_.entries(); }
   bool writable() const { return writable_; }
 
@@ -159,6 +163,7 @@ struct App::Parts {
              config.slack.team,
              config.slack.app,
              &slack_desk},
+        cadence(desk, slack_desk, infisical, vault, trouble()),
         homes(io.get_executor(), bot_api, desk, trouble()),
         router(desk, bot_api, homes),
         form(runner, vault, clock, form_proof(config)),
@@ -277,6 +282,7 @@ struct App::Parts {
   commands::rotation::Runner runner;
   commands::Authority authority;
   commands::Desk desk;
+  commands::Cadence cadence;
   commands::HomeTabs homes;
   Router router;
   commands::RotationForm form;
@@ -343,7 +349,9 @@ asio::awaitable<void> App::Parts::check_sealing_key() {
 
 // What closed before this process began was logged and counted by the one before.
 asio::awaitable<void> App::Parts::load() {
-  runner.load(co_await database.entries());
+  const auto entries = co_await database.entries();
+  runner.load(entries);
+  cadence.load(entries);
   co_await check_sealing_key();
   for (const auto& state : runner.all()) {
     if (state->closed) stages[state->id] = commands::rotation::name_of(commands::rotation::Stage::closed);
@@ -361,6 +369,7 @@ asio::awaitable<void> App::Parts::supervise() {
   tasks.spawn("status", status_server.run());
   tasks.spawn("gauges", keep_gauges());
   tasks.spawn("slack", follow_slack());
+  tasks.spawn("cadence", cadence.run());
   runner.resume();
   log::info("started", {{"form", config.form.public_url},
                         {"form_port", std::to_string(form_server.port())},

@@ -303,6 +303,8 @@ commands::Timing read_timing(Section section) {
   read("nudge_before", timing.nudge_before);
   read("page_after", timing.page_after);
   read("unattended_every", timing.unattended_every);
+  read("overdue_every", timing.overdue_every);
+  read("escalate_after", timing.escalate_after);
   section.finish();
   return timing;
 }

@@ -86,6 +86,14 @@ CommandLine read_expire_now(const std::vector<std::string>& words) {
   return ExpireNowCommand{lower(words[1]), lower(words[2])};
 }
 
+CommandLine read_audit(const std::vector<std::string>& words) {
+  const bool paged = words.size() == 4 && words[3].size() <= 3 &&
+                     std::ranges::all_of(words[3], [](unsigned char c) { return std::isdigit(c); });
+  if (words.size() != 3 && !paged)
+    return NotUnderstood{"Say which key: `/rotate audit stripe prod`, then perhaps a page."};
+  return AuditCommand{lower(words[1]), lower(words[2]), paged ? std::stoi(words[3]) : 1};
+}
+
 struct Mention {
   std::string user;
   std::size_t at = 0, size = 0;
@@ -171,6 +179,8 @@ CommandLine read_command_line(std::string_view text) {
   if (verb == "rollback") return read_rollback(words);
   if (verb == "hand-over" || verb == "handover") return read_hand_over(text);
   if (verb == "expire-now") return read_expire_now(words);
+  if (verb == "due" && words.size() == 1) return DueCommand{};
+  if (verb == "audit") return read_audit(words);
   return read_rotate(words);
 }
 

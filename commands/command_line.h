@@ -30,6 +30,11 @@ struct HandOverCommand {
 struct ExpireNowCommand {
   std::string provider, environment;
 };
+struct AuditCommand {
+  std::string provider, environment;
+  int page = 1;
+};
+struct DueCommand {};
 struct HelpCommand {};
 struct HoldsCredential {};  // somebody pasted a key into Slack: it is now in Slack's own logs
 struct NotUnderstood {
@@ -37,7 +42,7 @@ struct NotUnderstood {
 };
 using CommandLine =
     std::variant<RotateCommand, StatusCommand, CancelCommand, RollbackCommand, HandOverCommand,
-                 ExpireNowCommand, HelpCommand, HoldsCredential, NotUnderstood>;
+                 ExpireNowCommand, AuditCommand, DueCommand, HelpCommand, HoldsCredential, NotUnderstood>;
 
 CommandLine read_command_line(std::string_view text);
 

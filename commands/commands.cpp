@@ -52,11 +52,15 @@ asio::awaitable<json> handle(Desk& desk, slack::SlashCommand command, std::strin
   if (const auto* expire = std::get_if<ExpireNowCommand>(&line)) {
     co_return co_await expire_now(desk, *expire, command, once);
   }
+  if (const auto* wanted = std::get_if<AuditCommand>(&line)) {
+    co_return co_await audit(desk, *wanted, command, once);
+  }
   if (std::holds_alternative<StatusCommand>(line)) co_return status(desk);
+  if (std::holds_alternative<DueCommand>(line)) co_return due(desk);
   if (const auto* unclear = std::get_if<NotUnderstood>(&line)) {
     co_return only_you(views::escape(unclear->why) + " `/rotate help` shows everything.");
   }
-  co_return help(desk);
+  co_return co_await help(desk, command.user);
 }
 
 }  // namespace keyturn::commands

@@ -11,6 +11,7 @@
 
 #include "commands/authority.h"
 #include "commands/command_line.h"
+#include "commands/due.h"
 #include "commands/rotation/performer.h"
 #include "commands/rotation/runner.h"
 #include "commands/target.h"
@@ -28,6 +29,7 @@ struct Desk {  // must outlive the commands
   std::string channel;  // where the team is told
   std::string team, app;
   rotation::People* people = nullptr;
+  KeysSeen seen;  // kept by the cadence
 };
 
 // The payload of an acknowledgement that only the person sees. `text` is mrkdwn.
@@ -47,7 +49,10 @@ boost::asio::awaitable<nlohmann::json> hand_over(Desk& desk, HandOverCommand com
 boost::asio::awaitable<nlohmann::json> expire_now(Desk& desk, ExpireNowCommand command,
                                                   slack::SlashCommand from, std::string once);
 nlohmann::json status(const Desk& desk);
-nlohmann::json help(const Desk& desk);
+nlohmann::json due(const Desk& desk);
+boost::asio::awaitable<nlohmann::json> audit(Desk& desk, AuditCommand command, slack::SlashCommand from,
+                                             std::string once);
+boost::asio::awaitable<nlohmann::json> help(Desk& desk, std::string user);
 
 // One click on a button of ours. The role and the state are checked again: a button outlives its moment. The
 // answer to a person whose click does nothing is sent through `tell`.

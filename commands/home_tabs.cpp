@@ -58,7 +58,8 @@ asio::awaitable<void> HomeTabs::publish(std::string user) {
                                  .rotations = desk_.runner.all(),
                                  .user = user,
                                  .standing = standing,
-                                 .now = desk_.clock.now()});
+                                 .now = desk_.clock.now(),
+                                 .seen = desk_.seen});
   co_await api_.call("views.publish", {{"user_id", user}, {"view", view}});
 }
 

@@ -10,8 +10,8 @@ namespace keyturn::commands {
 
 namespace {
 
-std::string line_for(const Desk& desk, const Target& target, const rotation::State* newest,
-                     const rotation::State* rotated) {
+std::string line_for(const Desk& desk, const Target& target, const Rotations& all,
+                     const rotation::State* newest) {
   const auto now = desk.clock.now();
   std::string line = "*" + target.name() + "*: ";
   if (newest && newest->live()) {
@@ -23,12 +23,7 @@ std::string line_for(const Desk& desk, const Target& target, const rotation::Sta
     }
     return line;
   }
-  if (!rotated) return line + "never rotated by Keyturn";
-  const auto due = rotated->completed->at + target.cadence;
-  line += fmt::format("last rotated {} by {}, due {}", views::date(rotated->completed->at),
-                      views::mention(rotated->operator_id), views::date(due));
-  if (due < now) line += " (*overdue*)";
-  return line;
+  return line + age_in_words(age_of(target, all, desk.seen), now);
 }
 
 }  // namespace
@@ -38,13 +33,11 @@ nlohmann::json status(const Desk& desk) {
   std::string text;
   for (const Target& target : desk.targets) {
     const rotation::State* newest = nullptr;
-    const rotation::State* rotated = nullptr;
     for (const auto& state : all) {
       if (state->target.name() != target.name()) continue;
       if (!newest) newest = state.get();
-      if (!rotated && state->completed) rotated = state.get();
     }
-    text += (text.empty() ? "" : "\n") + line_for(desk, target, newest, rotated);
+    text += (text.empty() ? "" : "\n") + line_for(desk, target, all, newest);
   }
   return only_you(text);
 }

@@ -36,6 +36,9 @@ struct Timing {
   storage::Duration nudge_before = std::chrono::minutes(5);       // before the link expires
   storage::Duration page_after = std::chrono::minutes(15);        // then: the other superadmins
   storage::Duration unattended_every = std::chrono::minutes(15);  // then: does the old key still live?
+  // A rotation that is overdue; less with a cadence of less than 90 days.
+  storage::Duration overdue_every = std::chrono::days(1);
+  storage::Duration escalate_after = std::chrono::days(7);  // then people are named
 };
 
 struct Target {

@@ -81,6 +81,9 @@ class Journal {
   // The box under that name; nothing if there was none, or it was destroyed.
   virtual boost::asio::awaitable<std::optional<SealedBox>> box(BoxName name) = 0;
 
+  // The entries of one rotation, oldest first.
+  virtual boost::asio::awaitable<std::vector<Entry>> entries_of(std::string rotation) = 0;
+
   // Every entry, oldest first, at the start of the process.
   virtual boost::asio::awaitable<std::vector<Entry>> entries() = 0;
 };

@@ -20,41 +20,30 @@ constexpr std::size_t kMostOfOnesOwn = 10;
 
 struct Row {
   const Target* target = nullptr;
-  const State* live = nullptr;     // the rotation that isn't over
-  const State* rotated = nullptr;  // the last one that was completed
+  const State* live = nullptr;  // the rotation that isn't over
+  KeyAge age;
 
   // What needs an eye comes first: what goes on, what was never rotated, then what is due soonest.
   TimePoint urgency() const {
     if (live != nullptr) return TimePoint::min();
-    return rotated == nullptr ? TimePoint::min() + Duration(1) : rotated->completed->at + target->cadence;
+    return age.due.value_or(TimePoint::min() + Duration(1));
   }
 };
 
 Row row_of(const HomeTab& tab, const Target& target) {
-  Row row{.target = &target};
+  Row row{.target = &target, .age = age_of(target, tab.rotations, tab.seen)};
   for (const auto& state : tab.rotations) {
     if (state->target.name() != target.name()) continue;
     if (row.live == nullptr && state->live()) row.live = state.get();
-    if (row.rotated == nullptr && state->completed) row.rotated = state.get();
   }
   return row;
 }
 
-std::string age(const Row& row, TimePoint now) {
-  if (row.rotated == nullptr) return "never rotated by Keyturn";
-  const TimePoint at = row.rotated->completed->at;
-  const TimePoint due = at + row.target->cadence;
-  const std::string rotated =
-      fmt::format("rotated {} ago by {}", in_words(std::max(now - at, Duration::zero())),
-                  mention(row.rotated->operator_id));
-  if (due < now) return fmt::format("{}; *overdue since {}*", rotated, date(due));
-  return fmt::format("{}; due {}", rotated, date(due));
-}
-
 json block_of(const Row& row, TimePoint now) {
   const Target& target = *row.target;
-  std::string text = fmt::format("*{}*  ·  `{}` in Infisical {}\n{}", escape(target.name()),
-                                 escape(target.store.name), escape(target.store.environment), age(row, now));
+  std::string text =
+      fmt::format("*{}*  ·  `{}` in Infisical {}\n{}", escape(target.name()), escape(target.store.name),
+                  escape(target.store.environment), age_in_words(row.age, now));
   if (row.live != nullptr) {
     text += fmt::format("\n*Going on*: {}. Started by {}. {}", headline(*row.live, now),
                         mention(row.live->operator_id), billing_now(*row.live));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "commands/authority.h"
+#include "commands/due.h"
 #include "commands/rotation/state.h"
 #include "commands/target.h"
 
@@ -19,6 +20,7 @@ struct HomeTab {
   std::string user;                                               // whose tab it is
   Standing standing = Standing::unknown;
   storage::TimePoint now;
+  KeysSeen seen;
 };
 
 // A view for views.publish.

@@ -203,8 +203,11 @@ Message summary(const State& s) {
   add_sections(blocks, progress(s, s.completed->at));
   blocks.push_back(section(fmt::format(
       "The old key expires {} (grace chosen: {}). Keyturn reminds before, and proves "
-      "afterwards that it is dead. Next rotation due {}.",
-      date(key.old_key_expires_at), in_words(key.grace_chosen), date(s.completed->at + s.target.cadence))));
+      "afterwards that it is dead. Next rotation due {}.{}",
+      date(key.old_key_expires_at), in_words(key.grace_chosen), date(s.completed->at + s.target.cadence),
+      s.compromise
+          ? fmt::format(" *After a leak, end it now*: `/rotate expire-now {}`.", escape(s.target.name()))
+          : "")));
   blocks.push_back(context(fmt::format("`{}` · `secret.rotate.completed` at {} · by {}", s.id,
                                        date(s.completed->at), mention(s.operator_id))));
   return once("channel_summary", Place::team_channel,

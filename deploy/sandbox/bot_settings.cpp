@@ -24,6 +24,10 @@ reminder_before = "12s"
 proof_after = "1s"
 proof_every = "1s"
 late_after = "10s"
+nudge_after = "30s"
+nudge_before = "1m"
+page_after = "30s"
+unattended_every = "5s"
 )";
 
 constexpr const char* kCalmTiming = R"(poll_every = "1s"

@@ -145,6 +145,22 @@ json Interactions::common(const char* type, const Person& person) {
           {"is_enterprise_install", false}};
 }
 
+// "Escape channels, users, and links sent to your app" is on: "@grace" arrives as "<@U0GRACE|grace>" when
+// Slack knows that name, and as it was typed when it doesn't.
+std::string Interactions::with_mentions(std::string text) const {
+  for (const auto& [id, person] : workspace_.people.all()) {
+    const std::string typed = "@" + person.name;
+    const std::string sent = fmt::format("<@{}|{}>", id, person.name);
+    for (std::size_t at = text.find(typed); at != std::string::npos;
+         at = text.find(typed, at + sent.size())) {
+      const std::size_t end = at + typed.size();
+      const bool whole = (at == 0 || text[at - 1] == ' ') && (end == text.size() || text[end] == ' ');
+      if (whole) text.replace(at, typed.size(), sent);
+    }
+  }
+  return text;
+}
+
 Interaction Interactions::command(const json& wish) {
   const Person& person = person_of(wish);
   const Conversation& conversation = conversation_of(wish);
@@ -156,7 +172,7 @@ Interaction Interactions::command(const json& wish) {
                   {"user_id", person.id},
                   {"user_name", person.name},
                   {"command", wish.value("command", "/rotate")},
-                  {"text", wish.value("text", "")},
+                  {"text", with_mentions(wish.value("text", ""))},
                   {"api_app_id", kApp},
                   {"is_enterprise_install", "false"},
                   {"response_url", response_url("commands", {.channel = conversation.id, .user = person.id})},

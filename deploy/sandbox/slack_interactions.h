@@ -42,6 +42,7 @@ class Interactions {
 
  private:
   const Person& person_of(const nlohmann::json& wish);
+  std::string with_mentions(std::string text) const;
   nlohmann::json common(const char* type, const Person& person);
   Interaction event(nlohmann::json inner);
   Interaction home_click(const nlohmann::json& wish, const Person& person);

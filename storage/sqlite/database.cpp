@@ -184,6 +184,11 @@ asio::awaitable<std::optional<SealedBox>> Database::box(BoxName name) {
       writer_, [name = std::move(name)](Store& store) { return store.box(name); });
 }
 
+asio::awaitable<std::vector<Entry>> Database::entries_of(std::string rotation) {
+  return Writer::read<std::vector<Entry>>(
+      writer_, [rotation = std::move(rotation)](Store& store) { return store.entries_of(rotation); });
+}
+
 asio::awaitable<std::vector<Entry>> Database::entries() {
   return Writer::read<std::vector<Entry>>(writer_, [](Store& store) { return store.entries(); });
 }

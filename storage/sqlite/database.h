@@ -34,6 +34,7 @@ class Database final : public Journal {
 
   boost::asio::awaitable<Committed> commit(Batch batch) override;
   boost::asio::awaitable<std::optional<SealedBox>> box(BoxName name) override;
+  boost::asio::awaitable<std::vector<Entry>> entries_of(std::string rotation) override;
   boost::asio::awaitable<std::vector<Entry>> entries() override;
 
  private:

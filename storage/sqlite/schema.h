@@ -21,8 +21,9 @@ void prepare_schema(SQLite::Database& database, const std::filesystem::path& fil
 void require_schema(SQLite::Database& database, const std::filesystem::path& file);
 
 // Every entry after number `after`, oldest first. (After the smallest int64: every row there is, the forged
-// ones too.)
-void for_each_entry(SQLite::Database& database, std::int64_t after, const std::function<void(Entry)>& each);
+// ones too.) With `rotation`, only those of that rotation.
+void for_each_entry(SQLite::Database& database, std::int64_t after, const std::function<void(Entry)>& each,
+                    const std::optional<std::string>& rotation = std::nullopt);
 
 ChainHead read_head(SQLite::Database& database);
 

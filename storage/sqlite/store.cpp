@@ -257,6 +257,12 @@ std::vector<Entry> Store::entries() {
   return all;
 }
 
+std::vector<Entry> Store::entries_of(const std::string& rotation) {
+  std::vector<Entry> found;
+  for_each_entry(database_, 0, [&](Entry entry) { found.push_back(std::move(entry)); }, rotation);
+  return found;
+}
+
 void Store::scrub() {
   scrub_due_ = true;
   database_.setBusyTimeout(0);  // a reader may hold the log for minutes; commits don't wait for it

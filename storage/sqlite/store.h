@@ -44,6 +44,7 @@ class Store {
 
   std::optional<SealedBox> box(const BoxName& name);
   std::vector<Entry> entries();
+  std::vector<Entry> entries_of(const std::string& rotation);
 
   // True after boxes were destroyed, until the write-ahead log that still holds them could be emptied.
   bool scrub_due() const { return scrub_due_; }

@@ -138,16 +138,16 @@ export class Stage {
   async start(text = 'stripe prod') {
     assert.match(await this.command(text), /started/);
   }
-  async confirm({ reason } = {}) {
-    const message = await this.message(adasMessages, /What only you can check/);
+  async confirm({ reason, user = ada, channel = adasMessages } = {}) {
+    const message = await this.message(channel, /What only you can check/);
     const state = { prerequisites: { confirmations: ['0', '1', '2'] } };
     if (reason) state.reason = { reason };
-    await this.click(message, 'rotation_ready', state);
+    await this.click(message, 'rotation_ready', state, user);
   }
   // The newest link in the DM: {address, token, code}.
-  async link(after = '') {
+  async link(after = '', channel = adasMessages) {
     return until('the link in the DM', async () => {
-      for (const { ts, all } of (await this.messages(adasMessages)).reverse()) {
+      for (const { ts, all } of (await this.messages(channel)).reverse()) {
         const found = /<(http[^|>#]*\/form)#([^|>]+)\|/.exec(all);
         const code = /this code: \*(\d{3} \d{3})\*/.exec(all)?.[1] ?? '';
         if (found && ts > after) return { address: found[1], token: found[2], code, ts };

@@ -119,6 +119,15 @@ TEST_CASE("a receiver who is no superadmin, or not an active member, is refused,
   CHECK(crew.state(id)->form_open(crew.clock.time));
 }
 
+TEST_CASE("help shows everybody what they may run, and no more") {
+  Crew crew;
+  CHECK(holds(crew.say("help"), "hand-over"));
+  CHECK(holds(crew.say("help"), "--compromise"));
+  CHECK(holds(crew.say("help", "U9"), "status"));
+  CHECK_FALSE(holds(crew.say("help", "U9"), "hand-over"));
+  CHECK_FALSE(holds(crew.say("help", "U9"), "cancel"));
+}
+
 TEST_CASE("a rotation that is over can't be handed over") {
   Crew crew;
   CHECK(holds(crew.say("hand-over stripe prod <@U2>"), "No rotation"));

@@ -45,6 +45,13 @@ class MemoryJournal final : public storage::Journal {
     co_return found->second;
   }
 
+  boost::asio::awaitable<std::vector<storage::Entry>> entries_of(std::string rotation) override {
+    std::vector<storage::Entry> found;
+    for (const auto& entry : written) {
+      if (entry.rotation == rotation) found.push_back(entry);
+    }
+    co_return found;
+  }
   boost::asio::awaitable<std::vector<storage::Entry>> entries() override { co_return written; }
 
   // How many entries of that type there are.

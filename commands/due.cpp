@@ -1,0 +1,131 @@
+#include "commands/due.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+
+#include "commands/views/blocks.h"
+
+namespace keyturn::commands {
+
+using storage::Duration;
+using storage::in_words;
+using storage::TimePoint;
+using views::date;
+
+namespace {
+
+// For the usual 90 days; a shorter cadence shortens them alike.
+constexpr auto kUsualCadence = std::chrono::days(90);
+constexpr std::array kAhead{std::chrono::days(14), std::chrono::days(7), std::chrono::days(1)};
+
+Duration scaled(Duration usual, Duration cadence) {
+  return std::min(usual, Duration(usual / std::chrono::hours(1) * cadence.count() /
+                                  (kUsualCadence / std::chrono::hours(1))));
+}
+
+const rotation::State* last_completed(const std::string& target, const Rotations& rotations) {
+  for (const auto& state : rotations) {
+    if (state->target.name() == target && state->completed && state->received) return state.get();
+  }
+  return nullptr;
+}
+
+KeyAge after_rotation(const rotation::State& state) {
+  return {.known_by = KnownBy::rotation,
+          .since = state.completed->at,
+          .fingerprint = state.received->event.fingerprint,
+          .rotated_by = state.operator_id,
+          .going_on = false,
+          .due = {}};
+}
+
+}  // namespace
+
+Duration reminder_interval(const Target& target) {
+  return std::min(target.timing.overdue_every,
+                  std::max<Duration>(target.cadence / 15, std::chrono::seconds(1)));
+}
+
+KeyAge age_of(const Target& target, const Rotations& rotations, const KeysSeen& seen) {
+  const rotation::State* last = last_completed(target.name(), rotations);
+  KeyAge age = last ? after_rotation(*last) : KeyAge{};
+  const auto looks = seen.find(target.name());
+  if (looks != seen.end()) {
+    for (const KeySeen& look : looks->second) {
+      if (age.known_by != KnownBy::nothing && (look.at < age.since || look.fingerprint == age.fingerprint))
+        continue;
+      const bool before = last && last->current && last->current->event.fingerprint == look.fingerprint;
+      const KnownBy how = age.known_by == KnownBy::nothing ? KnownBy::first_look
+                          : before                         ? KnownBy::set_back
+                                                           : KnownBy::by_hand;
+      age = {.known_by = how,
+             .since = look.at,
+             .fingerprint = look.fingerprint,
+             .rotated_by = {},
+             .going_on = false,
+             .due = {}};
+    }
+  }
+  if (age.known_by == KnownBy::set_back) {
+    age.due = age.since;
+  } else if (age.known_by != KnownBy::nothing) {
+    age.due = age.since + target.cadence;
+  }
+  age.going_on = std::ranges::any_of(
+      rotations, [&](const auto& state) { return state->live() && state->target.name() == target.name(); });
+  return age;
+}
+
+std::string age_in_words(const KeyAge& age, TimePoint now) {
+  const std::string ago = in_words(std::max(now - age.since, Duration::zero()));
+  std::string text;
+  switch (age.known_by) {
+    case KnownBy::nothing:
+      return "never rotated by Keyturn";
+    case KnownBy::rotation:
+      text = fmt::format("rotated {} ago by {}", ago, views::mention(age.rotated_by));
+      break;
+    case KnownBy::first_look:
+      text = fmt::format("never rotated by Keyturn, in use for {} at least", ago);
+      break;
+    case KnownBy::by_hand:
+      text = fmt::format("rotated by hand on or before {}", date(age.since));
+      break;
+    case KnownBy::set_back:
+      text = fmt::format("set back to the key from before its last rotation (seen {})", date(age.since));
+      break;
+  }
+  if (*age.due < now) return fmt::format("{}; *overdue since {}*", text, date(*age.due));
+  return fmt::format("{}; due {}", text, date(*age.due));
+}
+
+Next next_reminder(const Target& target, const KeyAge& age, const std::set<std::string>& sent,
+                   TimePoint now) {
+  if (!age.due || age.going_on) return {};  // a rotation has reminders of its own
+  const TimePoint due = *age.due;
+  if (now >= due) {
+    const Duration every = reminder_interval(target);
+    const auto number = (now - due) / every;
+    const bool escalated = now >= due + std::min(target.timing.escalate_after, Duration(target.cadence / 6));
+    Reminder reminder{.mark = fmt::format("overdue_{}", number), .due = due, .escalated = escalated};
+    if (sent.contains(name_of(target, reminder))) return {.remind = {}, .wake = due + (number + 1) * every};
+    return {.remind = std::move(reminder), .wake = {}};
+  }
+  // Of several that have passed, the last one says it all.
+  for (std::size_t i = kAhead.size(); i > 0; --i) {
+    const TimePoint at = due - scaled(kAhead[i - 1], target.cadence);
+    if (now < at) continue;
+    Reminder reminder{.mark = fmt::format("ahead_{}", i), .due = due};
+    if (!sent.contains(name_of(target, reminder))) return {.remind = std::move(reminder), .wake = {}};
+    return {.remind = {}, .wake = i == kAhead.size() ? due : due - scaled(kAhead[i], target.cadence)};
+  }
+  return {.remind = {}, .wake = due - scaled(kAhead.front(), target.cadence)};
+}
+
+std::string name_of(const Target& target, const Reminder& reminder) {
+  return fmt::format("reminder {} {} {}", target.name(), storage::to_iso8601(reminder.due), reminder.mark);
+}
+
+}  // namespace keyturn::commands

@@ -1,0 +1,101 @@
+// The operator doesn't come, or somebody else goes on; and an old key that is ended before its time.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ada, adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
+import { until } from './support/process.mjs';
+
+const grace = 'U0GRACE'; // another superadmin
+const gracesMessages = 'D0GRACE';
+const impatient = { nudge_after: '500ms', nudge_before: '700ms', page_after: '1s', unattended_every: '500ms' };
+
+async function open(t, { formLife } = {}) {
+  const stage = await Stage.open({ settings: impatient });
+  t.after(() => stage.close());
+  if (formLife) await stage.rewrite((text) => text.replaceAll('[target.timing]', `[target.timing]\nform_life = "${formLife}"`));
+  await stage.startBot();
+  return stage;
+}
+const count = async (stage, channel, pattern) => (await stage.messages(channel)).filter(({ all }) => pattern.test(all)).length;
+
+test('boxes that nobody ticks: a nag, one page across a crash, and another superadmin finishes', async (t) => {
+  const stage = await open(t);
+  await stage.start();
+  await stage.message(adasMessages, /waits for you/);
+  await stage.message(ops, /waits for its operator/);
+  await stage.bot.stop('SIGKILL');
+  await stage.startBot();
+  await until('another look at the old key', async () => (await stage.actions()).includes('secret.rotate.old_key.checked'));
+  assert.equal(await count(stage, ops, /waits for its operator/), 1, 'one page');
+  assert.equal(await count(stage, adasMessages, /rotation of stripe prod waits for you/), 1, 'one nag');
+
+  const page = await stage.message(ops, /waits for its operator/);
+  assert.match(page.all, /<@U0GRACE>/);
+  assert.match(page.all, /still works/);
+  await stage.click(page, 'rotation_take_over', undefined, grace);
+  await stage.message(adasMessages, /handed over to <@U0GRACE>/);
+  await stage.message(ops, /goes on with <@U0GRACE>/);
+  await stage.message(ops, /<@U0GRACE> has it now/);
+  await stage.confirm({ user: grace, channel: gracesMessages });
+  const link = await stage.link('', gracesMessages);
+  const key = await stage.rotateInDashboard(7);
+  assert.equal((await stage.submit(link, key)).state, 'received');
+  assert.equal((await stage.closed()).context.outcome, 'rotated');
+  assert.equal((await stage.entry('secret.rotate.completed')).context.actor, grace);
+  assert.equal(await count(stage, adasMessages, /What only you can check|form#/), 0, 'nothing is left to press for ada');
+  await assertNowhere(stage, stage.keys);
+});
+
+test('rotated with a short grace and gone: the page comes, and again when the key is dead', async (t) => {
+  const stage = await open(t, { formLife: '2s' });
+  await stage.start();
+  await stage.confirm();
+  const first = await stage.link();
+  const key = await stage.rotateInDashboard(5);
+  await stage.message(adasMessages, /expires soon, and no new key/);
+  await stage.message(adasMessages, /has expired, and no new key/);
+  await stage.message(ops, /waits for its operator[^]*still works/);
+  const dead = await stage.message(ops, /The current key[^]*is dead/, 20000);
+  assert.match(dead.all, /billing fails until a new key is in place/);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  assert.equal(await count(stage, ops, /waits for its operator/), 2, 'two pages: nobody comes, and dead');
+
+  assert.match(await stage.command('hand-over stripe prod @grace', grace), /You have the rotation/);
+  assert.equal((await stage.look(first)).state, 'unknown', 'the old link is dead');
+  const link = await stage.link('', gracesMessages);
+  assert.equal((await stage.submit(link, key, 5)).state, 'received');
+  await stage.message(ops, /is rotated\./, 30000);
+  await assertNowhere(stage, stage.keys);
+});
+
+test('a hand-over is refused for strangers, for guests and for names that were only typed', async (t) => {
+  const stage = await open(t);
+  assert.match(await stage.command('hand-over stripe prod @grace'), /No rotation/);
+  await stage.start();
+  await stage.message(adasMessages, /What only you can check/);
+  assert.match(await stage.command('hand-over stripe prod @grace', 'U0MEMBER'), /Only a superadmin/);
+  assert.match(await stage.command('hand-over stripe prod @mel'), /no superadmin/);
+  assert.match(await stage.command('hand-over stripe prod @nobody'), /Pick the person/);
+  assert.match(await stage.command('hand-over stripe prod @ada'), /already/);
+  assert.ok(!(await stage.actions()).includes('secret.rotate.operator.handed_over'));
+});
+
+test('an old key is ended early, and its death is proven at once', async (t) => {
+  const stage = await open(t);
+  await stage.change({ grace: '600s', reminder_before: '1s' });
+  await stage.bot.stop();
+  await stage.startBot();
+  await stage.start('stripe prod');
+  assert.match(await stage.command('expire-now stripe prod'), /not in place/);
+  await stage.confirm();
+  const link = await stage.link();
+  assert.equal((await stage.submit(link, await stage.rotateInDashboard(600), 600)).state, 'received');
+  await stage.message(ops, /is rotated\./, 30000);
+  assert.match(await stage.command('expire-now stripe prod'), /Checking/);
+  const guide = await stage.message(adasMessages, /Infisical's newest value is the new key/);
+  assert.match(guide.all, /Expire key/);
+  const old = (await stage.state()).stripe.keys.find(({ mode, status }) => mode === 'live' && status === 'expiring');
+  await stage.act('/stripe/expire', { id: old.id });
+  assert.equal((await stage.closed(15000)).context.outcome, 'rotated');
+  await stage.message(ops, /is dead\./);
+  await stage.message(adasMessages, /It is proven dead/);
+});
