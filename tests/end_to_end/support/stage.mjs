@@ -34,6 +34,7 @@ export class Stage {
     await stage.change({ ...quick, ...settings });
     stage.keys = []; // every key that was ever shown: none may turn up anywhere
     stage.bots = [];
+    stage.figures = {};
     return stage;
   }
 
@@ -53,13 +54,18 @@ export class Stage {
   }
 
   // `softFileLimit`: instead of the one that Node has raised for itself and its children.
-  async startBot({ softFileLimit } = {}) {
+  async startBot({ softFileLimit, env } = {}) {
     const limited = softFileLimit ? ['sh', '-c', `ulimit -S -n ${softFileLimit} && exec "$@"`, 'sh'] : [];
-    const [file, ...args] = [...limited, bot, 'run', '--config', this.settings];
-    this.bot = new Process(file, args);
-    this.bots.push(this.bot);
+    this.launch(env, limited);
     await until('the bot to be ready', async () => this.bot.ended || (await this.ready()));
     assert.ok(!this.bot.ended, this.bot.errors);
+  }
+
+  // Without waiting for it. `before`: a command that runs it.
+  launch(env = {}, before = []) {
+    const [file, ...args] = [...before, bot, 'run', '--config', this.settings];
+    this.bot = new Process(file, args, env);
+    this.bots.push(this.bot);
   }
 
   async ready() {
@@ -74,6 +80,11 @@ export class Stage {
     if (this.bot) await this.bot.stop();
     await this.sandbox.stop();
     await rm(this.folder, { recursive: true });
+  }
+
+  // For the page of figures.
+  count(what, number = 1) {
+    this.figures[what] = (this.figures[what] ?? 0) + number;
   }
 
   // ---- what people do
@@ -130,6 +141,14 @@ export class Stage {
   verifyJournal() {
     return run(bot, ['audit', 'verify', '--config', this.settings]);
   }
+  // The value that production runs with, asked of Heroku as anybody with its token could.
+  async currentKey() {
+    const { heroku } = await (await fetch(`${this.places.control}/places`)).json();
+    const answer = await fetch(`${this.places.heroku}/apps/raxx-api-prod/config-vars`, {
+      headers: { authorization: `Bearer ${heroku.token}`, accept: 'application/vnd.heroku+json; version=3' },
+    });
+    return (await answer.json()).STRIPE_RESTRICTED_KEY;
+  }
   metrics() {
     return fetch(`${this.places.metrics}/metrics`).then((answer) => answer.text());
   }
@@ -156,12 +175,13 @@ export class Stage {
     });
   }
   async post(link, path, body) {
-    const answer = await fetch(`${link.address}/${path}`, {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token: link.token, ...body }),
-    });
-    const text = await answer.text();
-    assert.ok(text.startsWith('{'), `${path}: ${answer.status} ${text}`);
-    return { status: answer.status, ...JSON.parse(text) };
+    const { status, text } = await this.send(`${link.address}/${path}`, JSON.stringify({ token: link.token, ...body }));
+    assert.ok(text.startsWith('{'), `${path}: ${status} ${text}`);
+    return { status, ...JSON.parse(text) };
+  }
+  async send(url, body) {
+    const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    return { status: answer.status, text: await answer.text() };
   }
   look(link) {
     return this.post(link, 'look', {});

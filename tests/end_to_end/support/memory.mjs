@@ -1,0 +1,52 @@
+// The whole memory of another process, searched as root could: through /proc/PID/mem, every page that is there.
+import { open, readFile } from 'node:fs/promises';
+
+const chunk = 1 << 20;
+
+// [{from, to, name}] of what can be read; without the kernel's own pages.
+async function regions(pid) {
+  const lines = (await readFile(`/proc/${pid}/maps`, 'utf8')).split('\n');
+  return lines.map((line) => /^([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \S+\s*(.*)$/.exec(line)).filter(Boolean)
+    .map(([, from, to, name]) => ({ from: parseInt(from, 16), to: parseInt(to, 16), name: name || 'no name' }))
+    .filter(({ name }) => !/^\[(vvar|vsyscall|vdso)/.test(name));
+}
+
+// Every place where one of `needles` stands: {hits: [{needle, at, region, around}], bytes: how many were searched}.
+// Null when this user may not look (the bot is not dumpable, so only root may).
+export async function searchMemory(pid, needles) {
+  const longest = Math.max(...needles.map(({ length }) => length));
+  let memory;
+  try {
+    memory = await open(`/proc/${pid}/mem`, 'r');
+  } catch (error) {
+    if (error.code === 'EACCES' || error.code === 'EPERM') return null;
+    throw error;
+  }
+  const hits = [];
+  let bytes = 0;
+  try {
+    const block = Buffer.alloc(chunk + longest);
+    for (const { from, to, name } of await regions(pid)) {
+      for (let at = from; at < to; at += chunk) {
+        const size = Math.min(chunk + longest, to - at); // overlapping: a key may lie across two blocks
+        const read = await memory.read(block, 0, size, at).catch(() => null); // a guard page
+        if (!read) continue;
+        bytes += Math.min(read.bytesRead, chunk);
+        const seen = block.subarray(0, read.bytesRead);
+        for (const needle of needles) {
+          for (let i = seen.indexOf(needle); i >= 0 && i < chunk; i = seen.indexOf(needle, i + 1)) {
+            hits.push({ needle, at: at + i, region: name, around: printable(seen.subarray(Math.max(0, i - 64), i + 96), needle) });
+          }
+        }
+      }
+    }
+  } finally {
+    await memory.close();
+  }
+  return { hits, bytes };
+}
+
+// The neighbourhood of a find, without the key itself.
+function printable(bytes, needle) {
+  return bytes.toString('latin1').replaceAll(needle, '<KEY>').replace(/[^\x20-\x7e]+/g, '.');
+}
