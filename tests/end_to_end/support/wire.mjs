@@ -15,6 +15,12 @@ export function makeCertificate(folder, name, names = 'IP:127.0.0.1') {
   return { certificate, privateKey };
 }
 
+async function listening(server) {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server.address().port;
+}
+
 export class Wire {
   // To `url`, of plain HTTP. `tls`: of makeCertificate().
   static async open(url, { tls } = {}) {
@@ -22,25 +28,30 @@ export class Wire {
     const { hostname, port } = new URL(url);
     Object.assign(wire, { host: hostname, port: Number(port), open: new Set(), connections: 0, hurt: 0, mode: { kind: 'good' } });
     const serve = (socket) => wire.carry(socket);
-    wire.server = createServer(serve);
+    wire.servers = [createServer(serve)];
     if (tls) {
       const secure = createTlsServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.privateKey) }, serve);
       secure.on('tlsClientError', () => (wire.hurt += 1)); // a client that doesn't trust us
-      // Both on one port: the log stream's address, which the emulator makes from the Host header, is a plain one.
-      wire.server = createServer((socket) => {
+      wire.servers.push(secure);
+    }
+    const ports = [];
+    for (const server of wire.servers) ports.push(await listening(server));
+    // TLS and plain HTTP on one port: the emulator makes the address of a log stream, a plain one, from the Host header.
+    if (tls) {
+      const front = createServer((socket) => {
         socket.on('error', () => {});
         socket.once('data', (bytes) => {
-          socket.pause();
-          socket.unshift(bytes);
-          if (bytes[0] === 22) secure.emit('connection', socket);
-          else serve(socket);
-          socket.resume();
+          const inner = connect(ports[bytes[0] === 22 ? 1 : 0], '127.0.0.1');
+          inner.on('error', () => {}).on('close', () => socket.destroy());
+          socket.on('close', () => inner.destroy());
+          inner.write(bytes);
+          inner.pipe(socket).pipe(inner);
         });
       });
+      wire.servers.push(front);
+      ports.push(await listening(front));
     }
-    wire.server.listen(0, '127.0.0.1');
-    await once(wire.server, 'listening');
-    wire.url = `${tls ? 'https' : 'http'}://127.0.0.1:${wire.server.address().port}`;
+    wire.url = `${tls ? 'https' : 'http'}://127.0.0.1:${ports.at(-1)}`;
     return wire;
   }
 
@@ -92,7 +103,7 @@ export class Wire {
 
   async close() {
     this.open.forEach((socket) => socket.destroy());
-    this.server.close();
+    this.servers.forEach((server) => server.close());
   }
 }
 
