@@ -39,7 +39,7 @@ Decision attempt(const State& s, TimePoint now, const Action& action) {
   if (!failed.failure.can_retry || failed.last - failed.first > s.target.timing.retry_limit) {
     return give_up(s, action, failed.failure.reason);
   }
-  const TimePoint again = failed.last + s.target.timing.retry_every;
+  const TimePoint again = due_again(failed.last, s.target.timing.retry_every, now);
   if (now < again) return wait_until(again);
   return {.act = {action}};
 }
@@ -126,7 +126,8 @@ Step validate(const State& s, TimePoint now) {
   if (!s.probed.contains(ActionKind::probe_old_again)) missing.push_back(plain(ActionKind::probe_old_again));
   if (!missing.empty()) return attempt_all(s, now, missing);
   if (unsettled(s)) {
-    const TimePoint again = s.probed.at(ActionKind::probe_new_key).at + s.target.timing.retry_every;
+    const TimePoint asked = s.probed.at(ActionKind::probe_new_key).at;
+    const TimePoint again = due_again(asked, s.target.timing.retry_every, now);
     if (now < again) return wait_until(again);
     return attempt(s, now, plain(ActionKind::probe_new_key));
   }
@@ -205,7 +206,9 @@ Step watch_grace(const State& s, TimePoint now) {
 TimePoint silent_since(const State& s) {
   TimePoint since = std::max(*s.old_key_deadline(), s.retried_at.value_or(*s.old_key_deadline()));
   for (const auto& proof : s.proofs) {
-    if (worth(proof.event, s.old_key_deleted()) != ProofWorth::nothing) since = std::max(since, proof.at);
+    // Not later than the last one: a clock that has been set back since wrote it.
+    if (worth(proof.event, s.old_key_deleted()) != ProofWorth::nothing)
+      since = std::max(since, std::min(proof.at, s.proofs.back().at));
   }
   return since;
 }
@@ -249,7 +252,7 @@ Step prove_expiry(const State& s, TimePoint now) {
   }
   const bool late = last.at >= *s.old_key_deadline() + timing.late_after;
   if (last_worth == ProofWorth::alive && late && !s.still_alive_at) return record({StillAlive{}});
-  const TimePoint next = last.at + timing.proof_every;
+  const TimePoint next = due_again(last.at, timing.proof_every, now);
   if (now < next) return wait_until(next);
   return attempt(s, now, plain(ActionKind::take_proof));
 }
@@ -273,6 +276,8 @@ constexpr std::array kProcedure = {
 };
 
 }  // namespace
+
+TimePoint due_again(TimePoint last, Duration pause, TimePoint now) { return last > now ? now : last + pause; }
 
 Decision decide(const State& state, TimePoint now) {
   for (const auto step : kProcedure) {

@@ -2,9 +2,9 @@
 // library keeps buffers of its own, and on the ways that fail, which leave by another door.
 import assert from 'node:assert/strict';
 import { request } from 'node:https';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { adasMessages, disguises, ops, Stage } from './support/stage.mjs';
+import { disguises, ops, Stage } from './support/stage.mjs';
 import { searchMemory } from './support/memory.mjs';
 import { until } from './support/process.mjs';
 import { makeCertificate, wireUp } from './support/wire.mjs';
@@ -135,4 +135,19 @@ test('a rotation that stops and is given up leaves neither key', { skip }, async
   await stage.command('cancel stripe prod --give-up');
   await stage.closed();
   await assertForgotten(stage, [stage.old, key]);
+});
+
+test('killed by a signal that dumps the core, with a key in its hands, it leaves none', async (t) => {
+  const stage = await opened(t);
+  // Where a core would be wanted and could be written.
+  stage.launch({}, ['sh', '-c', 'ulimit -c unlimited 2>/dev/null; cd "$0" && exec "$@"', stage.folder]);
+  await until('the bot to be ready', () => stage.ready());
+  const link = await readyForTheKey(stage);
+  const key = await stage.rotateInDashboard(7);
+  assert.equal((await stage.submit(link, key)).state, 'received');
+  assert.match(await readFile(`/proc/${stage.bot.pid}/limits`, 'utf8'), /Max core file size\s+0\s+0/);
+  assert.deepEqual(await stage.bot.stop('SIGSEGV'), { code: null, signal: 'SIGSEGV' });
+  assert.deepEqual((await readdir(stage.folder)).filter((name) => /core/.test(name)), []);
+  await stage.startBot();
+  assert.equal((await stage.closed()).context.outcome, 'rotated');
 });

@@ -6,11 +6,13 @@
 //   KEYTURN_FAULTS_DIE      "NUMBER before|after": SIGKILL at that point
 //   KEYTURN_FAULTS_LOSE     "all" or "some": what was written and not synced is gone at that death; some: in sectors
 //   KEYTURN_FAULTS_DISK     a file that says, now: "full", "read-only", "broken", "slow MILLISECONDS", or nothing
+//   KEYTURN_FAULTS_NAMES    a file that says "gone" while no name can be resolved
 //   KEYTURN_FAULTS_CLOCK    a file that says by how many seconds the clock on the wall is wrong, now
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +29,7 @@ enum { kSector = 512, kMostFiles = 4096 };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static long points, die_at;
 static int die_after;
-static const char *journal, *lose, *disk, *wall;
+static const char *journal, *lose, *disk, *wall, *names;
 static int log_file = -1;
 
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
@@ -35,6 +37,7 @@ static int (*real_fdatasync)(int), (*real_fsync)(int), (*real_ftruncate)(int, of
 static int (*real_connect)(int, const struct sockaddr *, socklen_t);
 static ssize_t (*real_send)(int, const void *, size_t, int);
 static ssize_t (*real_sendmsg)(int, const struct msghdr *, int);
+static int (*real_getaddrinfo)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
 // What a file held before a write that is not synced yet.
@@ -56,6 +59,8 @@ static __attribute__((constructor)) void begin(void) {
   real_send = dlsym(RTLD_NEXT, "send");
   real_sendmsg = dlsym(RTLD_NEXT, "sendmsg");
   real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+  real_getaddrinfo = dlsym(RTLD_NEXT, "getaddrinfo");
+  names = getenv("KEYTURN_FAULTS_NAMES");
   journal = getenv("KEYTURN_FAULTS_JOURNAL");
   wall = getenv("KEYTURN_FAULTS_CLOCK");
   lose = getenv("KEYTURN_FAULTS_LOSE");
@@ -255,6 +260,12 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
   pthread_mutex_unlock(&mutex);
   errno = reason;
   return sent;
+}
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **result) {
+  char text[32];
+  ask(names, text);
+  return strncmp(text, "gone", 4) == 0 ? EAI_AGAIN : real_getaddrinfo(name, service, hints, result);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {

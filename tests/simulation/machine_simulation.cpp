@@ -95,8 +95,12 @@ class MachineSimulation::Process {
   Runner runner;
 };
 
-MachineSimulation::MachineSimulation(std::uint64_t seed)
-    : dice_(seed), seed_(seed), world_(dice_, dice_.chance(0.3)) {
+MachineSimulation::MachineSimulation(std::uint64_t seed, Duration outage)
+    : dice_(seed),
+      world_(dice_, dice_.chance(0.3)),
+      outage_(outage),
+      compromise_(outage != Duration::zero() || dice_.chance(0.3)) {
+  if (outage_ == Duration::zero() && dice_.chance(0.05)) outage_ = dice_.between(1min, 3h);
   if (dice_.chance(0.2)) world_.expiry_is_late_by = dice_.between(1min, 3h);
   world_.deleted_is_unknown = dice_.chance(0.5);
 }
@@ -179,7 +183,8 @@ void MachineSimulation::check_entry(const State& before, const storage::Entry& e
   }
 }
 
-// Once the page has said "received", the key is in its box until it is in the store, or proven to be a wrong one.
+// Once the page has said "received", the key is in its box until it is in the store, or proven to be a wrong
+// one.
 void MachineSimulation::check_key_is_somewhere() const {
   const bool settled = told_.rejected || told_.cancelled_at;
   if (settled || !told_.received || !shown_) return;
@@ -188,7 +193,8 @@ void MachineSimulation::check_key_is_somewhere() const {
   require(sealed || world_.stored() == fingerprint, "a key that was received is lost");
   require(sealed || told_.completed, "a key left its box before the rotation was complete");
   if (!told_.closed && !told_.proven_dead_at)
-    require(journal_.boxes.contains({told_.id, std::string(kOldKey)}), "the old key is lost while it is needed");
+    require(journal_.boxes.contains({told_.id, std::string(kOldKey)}),
+            "the old key is lost while it is needed");
 }
 
 void MachineSimulation::check_effect(const Action& action) const {
@@ -226,17 +232,22 @@ bool MachineSimulation::waits_for_operator() const {
   if (told_.id.empty()) return true;
   if (told_.halted) return true;
   const Stage stage = stage_of(told_, clock_.now());
-  return stage == Stage::awaiting_operator || (stage == Stage::awaiting_key && told_.form && told_.form->sent);
+  return stage == Stage::awaiting_operator ||
+         (stage == Stage::awaiting_key && told_.form && told_.form->sent);
 }
 
 void MachineSimulation::start(const std::string& once) {
-  const Started started{
-      .target = sample_target(), .operator_id = "U1", .channel = "C1", .compromise = seed_ % 3 == 0, .reason = "seen"};
+  const Started started{.target = sample_target(),
+                        .operator_id = "U1",
+                        .channel = "C1",
+                        .compromise = compromise_,
+                        .reason = "seen"};
   asio::co_spawn(process_->io, process_->runner.start(started, once), [](std::exception_ptr, StartResult) {});
 }
 
 // A click, as Slack delivers it: sometimes twice, and under the same key then.
-void MachineSimulation::say(std::vector<Event> events, Runner::Change guard, std::vector<storage::NewBox> boxes) {
+void MachineSimulation::say(std::vector<Event> events, Runner::Change guard,
+                            std::vector<storage::NewBox> boxes) {
   const std::string once = "click-" + std::to_string(++clicks_);
   const int deliveries = dice_.chance(0.2) ? 2 : 1;
   duplicates += deliveries - 1;
@@ -284,6 +295,7 @@ void MachineSimulation::hands_over_key() {
                  [&taken](std::exception_ptr failure, bool appended) { taken = !failure && appended; });
   settle();
   said_received_ = said_received_ || taken;
+  if (taken) world_.down_until = clock_.now() + outage_;
   if (taken) require(journal_.boxes.contains({told_.id, std::string(kNewKey)}), "received, and not sealed");
   if (!taken && !journal_.dead) process_.reset();  // the coroutine refers to this frame
 }
@@ -293,7 +305,8 @@ void MachineSimulation::operator_acts() {
   if (told_.id.empty()) {
     // Typed by two people at once, or sent again by Slack.
     const int times = dice_.chance(0.2) ? 3 : 1;
-    for (int i = 0; i < times; ++i) start(dice_.chance(0.5) ? kRotationStarted : "slash-" + std::to_string(++clicks_ + 1));
+    for (int i = 0; i < times; ++i)
+      start(dice_.chance(0.5) ? kRotationStarted : "slash-" + std::to_string(++clicks_ + 1));
     duplicates += times - 1;
     settle();
   } else if (told_.halted) {
@@ -304,7 +317,8 @@ void MachineSimulation::operator_acts() {
     if (dice_.chance(0.1)) start("slash-" + std::to_string(++clicks_ + 1));  // once more, while it is live
     say({OperatorConfirmed{{"ready"}, ""}}, when([](const State& s, TimePoint) { return !s.confirmed_at; }));
   } else if (!told_.received && !told_.form_open(clock_.now())) {
-    say({LinkRequested{}}, when([](const State& s, TimePoint now) { return !s.received && !s.form_open(now); }));
+    say({LinkRequested{}},
+        when([](const State& s, TimePoint now) { return !s.received && !s.form_open(now); }));
   } else if (!told_.received) {
     hands_over_key();
   }
@@ -323,7 +337,8 @@ void MachineSimulation::plan_death() {
   switch (dice_.from(0, 4)) {
     case 0:
     case 1:
-      journal_.death = dice_.chance(0.5) ? MemoryJournal::Death::before_writing : MemoryJournal::Death::after_writing;
+      journal_.death =
+          dice_.chance(0.5) ? MemoryJournal::Death::before_writing : MemoryJournal::Death::after_writing;
       journal_.dies_at = journal_.commits + dice_.from(1, 4);
       break;
     case 2:

@@ -1,6 +1,6 @@
-// One whole rotation by the real runner, on a machine that a seed makes: it dies before and after commits and effects,
-// its disk refuses commits, commands and clicks come twice or get no answer, people set apps by hand or go away. Virtual
-// time. Throws Violation when something that must hold doesn't.
+// One whole rotation by the real runner, on a machine that a seed makes: it dies before and after commits and
+// effects, its disk refuses commits, commands and clicks come twice or get no answer, people set apps by hand
+// or go away. Virtual time. Throws Violation when something that must hold doesn't.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -22,12 +22,15 @@ struct VirtualClock final : storage::Clock {
 
 class MachineSimulation {
  public:
-  explicit MachineSimulation(std::uint64_t seed);
+  // `outage`: every system answers with server errors for so long from the moment at which the key comes, of
+  // a suspected leak with its short grace.
+  explicit MachineSimulation(std::uint64_t seed, Duration outage = {});
   ~MachineSimulation();
   // Until it is over, or waits for a person who won't come.
   void run();
 
   std::string ending() const;
+  const State& state() const { return told_; }
   int deaths = 0, refusals = 0, duplicates = 0, effects = 0, by_hand = 0;
 
  private:
@@ -54,7 +57,6 @@ class MachineSimulation {
   void require(bool holds, const std::string& what) const;
 
   Dice dice_;
-  std::uint64_t seed_;
   VirtualClock clock_;
   World world_;
   MemoryJournal journal_;
@@ -68,6 +70,8 @@ class MachineSimulation {
   bool said_received_ = false;
   std::optional<TimePoint> operator_at_;
   bool operator_gone_ = false;
+  Duration outage_;
+  bool compromise_;
   int clicks_ = 0;
 };
 

@@ -1,5 +1,5 @@
-// Thousands of rotations, each with a seed: of the pure procedure, and of the real runner on a machine that dies.
-// KEYTURN_SEEDS=100000 plays more of them; KEYTURN_SEED=42 plays that one alone.
+// Thousands of rotations, each with a seed: of the pure procedure, and of the real runner on a machine that
+// dies. KEYTURN_SEEDS=100000 plays more of them; KEYTURN_SEED=42 plays that one alone.
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
@@ -31,7 +31,8 @@ class Stopwatch {
   // "1234 a second"
   std::string rate(std::uint64_t count) const {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began_;
-    return std::to_string(static_cast<std::uint64_t>(static_cast<double>(count) / took.count())) + " a second";
+    return std::to_string(static_cast<std::uint64_t>(static_cast<double>(count) / took.count())) +
+           " a second";
   }
 
  private:
@@ -63,8 +64,9 @@ TEST_CASE("whatever the world does, a rotation keeps its promises and ends or wa
     halts += simulation.halts;
     rejections += simulation.rejections;
   }
-  WARN("seeds " << seeds.last - seeds.first + 1 << ", " << watch.rate(seeds.last - seeds.first + 1) << told(endings)
-                << ", crashes " << crashes << ", halts " << halts << ", rejections " << rejections);
+  WARN("seeds " << seeds.last - seeds.first + 1 << ", " << watch.rate(seeds.last - seeds.first + 1)
+                << told(endings) << ", crashes " << crashes << ", halts " << halts << ", rejections "
+                << rejections);
   if (seeds.only || seeds.last < 1000) return;
   // A simulation that never gets into trouble would prove nothing.
   for (const char* ending : {"rotated", "refused", "cancelled"}) CHECK(endings[ending] > 0);
@@ -103,12 +105,35 @@ TEST_CASE("whatever the machine does, nothing is lost and nothing is green that 
     effects += machine.effects;
     by_hand += machine.by_hand;
   }
-  WARN("seeds " << seeds.last - seeds.first + 1 << ", " << watch.rate(seeds.last - seeds.first + 1) << told(endings)
-                << ", crashes " << deaths << ", refused commits " << refusals << ", duplicates " << duplicates
-                << ", effects " << effects << ", apps set by hand " << by_hand);
+  WARN("seeds " << seeds.last - seeds.first + 1 << ", " << watch.rate(seeds.last - seeds.first + 1)
+                << told(endings) << ", crashes " << deaths << ", refused commits " << refusals
+                << ", duplicates " << duplicates << ", effects " << effects << ", apps set by hand "
+                << by_hand);
   if (seeds.only || seeds.last < 1000) return;
   for (const char* ending : {"rotated", "refused"}) CHECK(endings[ending] > 0);
   for (const int trouble : {deaths, refusals, duplicates, by_hand}) CHECK(trouble > 0);
+}
+
+TEST_CASE(
+    "server errors everywhere for an hour inside a grace of one hour: the team is told, and no key is lost") {
+  int rotated = 0, told = 0;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    MachineSimulation machine(seed, /*outage=*/1h);
+    try {
+      machine.run();
+    } catch (const std::exception& violation) {
+      FAIL("seed " << seed << ": " << violation.what());
+    }
+    const State& s = machine.state();
+    if (!s.received) continue;
+    REQUIRE(s.compromise);
+    told += s.halts > 0 || s.reminded ? 1 : 0;
+    rotated += machine.ending() == "rotated" ? 1 : 0;
+    if (machine.ending() == "rotated")
+      CHECK((s.halts > 0 || s.reminded || s.received->event.grace_chosen < 1h));
+  }
+  CHECK(rotated > 100);
+  CHECK(told > 100);
 }
 
 }  // namespace keyturn::test

@@ -70,6 +70,7 @@ ProofTaken World::prove(TimePoint now) {
 }
 
 std::vector<Event> World::perform(const Action& action, const State& state, TimePoint now) {
+  if (now < down_until) return {failure(action, true, "it answered with a server error (503)")};
   if (broken_.contains(action)) return {failure(action, false, "still broken")};
   if (dice_.chance(final_trouble_)) {
     broken_.insert(action);

@@ -65,6 +65,7 @@ class World {
   Duration expiry_is_late_by{};    // the dashboard's deadline is not the one told to the form
   bool deleted_is_unknown = true;  // how Stripe names a key that "Now" deleted
   bool log_shows_failure = false;  // until a person has looked
+  TimePoint down_until;            // until then every system answers with a server error
 
  private:
   std::vector<Event> probe(ActionKind purpose, const State& state, TimePoint now);

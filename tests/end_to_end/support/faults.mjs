@@ -21,7 +21,7 @@ export function library() {
 export const skip = /asan|tsan/.test(build) ? 'the faults are not preloaded under a sanitizer' : false;
 
 // The environment of a bot on such a machine. `die`: {number, when: 'before'|'after', lose: ''|'all'|'some'}.
-export function faulty(stage, { die, log, disk, clock } = {}) {
+export function faulty(stage, { die, log, disk, clock, names } = {}) {
   const env = { LD_PRELOAD: library(), KEYTURN_FAULTS_JOURNAL: join(stage.folder, 'journal.db') };
   if (die) {
     env.KEYTURN_FAULTS_DIE = `${die.number} ${die.when}`;
@@ -29,8 +29,14 @@ export function faulty(stage, { die, log, disk, clock } = {}) {
   }
   if (log) env.KEYTURN_FAULTS_LOG = join(stage.folder, 'points');
   if (disk) env.KEYTURN_FAULTS_DISK = join(stage.folder, 'disk');
+  if (names) env.KEYTURN_FAULTS_NAMES = join(stage.folder, 'names');
   if (clock) env.KEYTURN_FAULTS_CLOCK = join(stage.folder, 'clock');
   return env;
+}
+
+// Whether a bot with `names` can resolve any from now on.
+export function setNames(stage, there) {
+  writeFileSync(join(stage.folder, 'names'), there ? '' : 'gone');
 }
 
 // By how many seconds the clock of a bot with `clock` is wrong from now on.

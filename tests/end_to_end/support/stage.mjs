@@ -1,16 +1,17 @@
 // One sandbox and one bot, driven as people drive them: commands, clicks, the dashboard, the form. Everything the bot
 // wrote, sent or stored stays readable, so that a test can search it for a key at the end.
 import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { webcrypto } from 'node:crypto';
 import { sealSubmission } from '../../../bot/intake/message.js';
 import { Process, run, until } from './process.mjs';
 
 globalThis.crypto ??= webcrypto; // Node 18
 
-const build = process.env.KEYTURN_BUILD ?? 'build/dev';
+const build = resolve(process.env.KEYTURN_BUILD ?? 'build/dev');
 const bot = join(build, 'keyturn');
 const sandbox = join(build, 'keyturn-sandbox');
 
@@ -76,10 +77,16 @@ export class Stage {
     }
   }
 
+  // Whatever the test was about: no key stands anywhere in what it leaves.
   async close() {
-    if (this.bot) await this.bot.stop();
-    await this.sandbox.stop();
-    await rm(this.folder, { recursive: true });
+    try {
+      await assertNowhere(this, [...this.keys, await this.currentKey()]);
+    } finally {
+      if (this.bot) await this.bot.stop();
+      await this.sandbox.stop();
+      await rm(this.folder, { recursive: true });
+      noteFigures(this.figures);
+    }
   }
 
   // For the page of figures.
@@ -209,8 +216,8 @@ export class Stage {
     this.bots.forEach((process, i) => {
       found.push([`log ${i}`, Buffer.from(process.errors)], [`output ${i}`, Buffer.from(process.output)]);
     });
-    for (const name of await readdir(this.folder)) {
-      if (/^journal/.test(name)) found.push([name, await readFile(join(this.folder, name))]);
+    for (const { name } of (await readdir(this.folder, { withFileTypes: true })).filter((entry) => entry.isFile())) {
+      found.push([name, await readFile(join(this.folder, name)).catch(() => Buffer.alloc(0))]);
     }
     if (this.bot && !this.bot.ended) {
       for (const name of ['cmdline', 'environ']) {
@@ -219,6 +226,12 @@ export class Stage {
     }
     return found;
   }
+}
+
+// One line for each test, for tests/ledger to add up.
+export function noteFigures(figures) {
+  const file = process.env.KEYTURN_FIGURES;
+  if (file && Object.keys(figures).length > 0) appendFileSync(file, `${JSON.stringify(figures)}\n`);
 }
 
 // A closed link shows no key to seal to; whoever posts all the same has some other one.
@@ -252,6 +265,7 @@ export function disguises(key) {
 
 export async function assertNowhere(stage, keys) {
   for (const [name, bytes] of await stage.artefacts()) {
+    stage.count('bytes searched', bytes.length);
     for (const key of keys) {
       for (const form of disguises(key)) {
         assert.ok(!bytes.includes(form), `a key stands in: ${name}`);
