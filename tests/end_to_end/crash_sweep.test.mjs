@@ -2,7 +2,7 @@
 // and every send of a whole rotation, on a disk that keeps what was not synced, loses it, or keeps some of its sectors.
 // After each, the bot is started again, the operator repeats what got no answer, and the world must look as if nothing had
 // happened. One undisturbed run finds the points.
-//   KEYTURN_CRASH_SECONDS=3600      sweeps that long instead of about a minute and a half (0: until all are done)
+//   KEYTURN_CRASH_SECONDS=3600      sweeps that long instead of a minute (0: until all are done)
 //   KEYTURN_CRASH_AT="17 before all"   that one alone
 import assert from 'node:assert/strict';
 import { availableParallelism, cpus } from 'node:os';
@@ -12,7 +12,7 @@ import { faulty, pointsOf, skip } from './support/faults.mjs';
 import { Stubborn } from './support/stubborn.mjs';
 import { assertRotatedOnce, snapshot } from './support/world.mjs';
 
-const seconds = Number(process.env.KEYTURN_CRASH_SECONDS ?? 80);
+const seconds = Number(process.env.KEYTURN_CRASH_SECONDS ?? 60);
 const together = 4 * (availableParallelism?.() ?? cpus().length);
 
 // Quicker than a quick rehearsal; the grace has room for a death and a start.

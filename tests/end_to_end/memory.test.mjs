@@ -2,8 +2,8 @@
 // library keeps buffers of its own, and on the ways that fail, which leave by another door.
 import assert from 'node:assert/strict';
 import { request } from 'node:https';
-import { readdir, readFile } from 'node:fs/promises';
-import { test } from 'node:test';
+import { readFile } from 'node:fs/promises';
+import { describe, it as test } from 'node:test';
 import { disguises, ops, Stage } from './support/stage.mjs';
 import { searchMemory } from './support/memory.mjs';
 import { until } from './support/process.mjs';
@@ -41,113 +41,101 @@ async function readyForTheKey(stage) {
   return stage.link();
 }
 
-test('the search finds what the bot does hold', { skip }, async (t) => {
-  const stage = await opened(t);
-  await stage.startBot();
-  const token = (await readFile(`${stage.folder}/secrets/heroku-token`, 'utf8')).trim();
-  const { hits } = await searchMemory(stage.bot.pid, [token]);
-  assert.ok(hits.length > 0, 'what the bot needs all the time is in its memory');
-});
-
-test('while it waits out the grace, and after the close, neither key is in memory', { skip }, async (t) => {
-  const stage = await opened(t);
-  await stage.startBot();
-  const link = await readyForTheKey(stage);
-  const key = await stage.rotateInDashboard(7);
-  assert.equal((await stage.submit(link, key)).state, 'received');
-  await stage.message(ops, /is rotated\./, 30000);
-  await assertForgotten(stage, [stage.old, key]);
-  assert.equal((await stage.closed()).context.outcome, 'rotated');
-  await assertForgotten(stage, [stage.old, key]);
-});
-
-test('over TLS, with connections that are kept, neither key stays in the buffers of TLS', { skip }, async (t) => {
-  const stage = await opened(t);
-  const tls = makeCertificate(stage.folder, 'wire');
-  await wireUp(stage, ['stripe', 'infisical', 'heroku', 'billing'], { tls });
-  t.after(() => Object.values(stage.wires).forEach((wire) => wire.close()));
-  await stage.rewrite((text) => text.replace('[form]\n',
-    `[form]\ncertificate_file = "${tls.certificate}"\nprivate_key_file = "${tls.privateKey}"\n`)
-    .replace(/public_url = "http:/, 'public_url = "https:'));
-  const ca = await readFile(tls.certificate);
-  stage.send = (url, body) => new Promise((resolve, reject) => {
-    request(url, { method: 'POST', ca, headers: { 'content-type': 'application/json' } }, async (answer) => {
-      let text = '';
-      for await (const piece of answer) text += piece;
-      resolve({ status: answer.statusCode, text });
-    }).on('error', reject).end(body);
+// They mostly wait, so some run at a time.
+describe('the memory of the bot', { concurrency: 3 }, () => {
+  test('the search finds what the bot does hold', { skip }, async (t) => {
+    const stage = await opened(t);
+    await stage.startBot();
+    const token = (await readFile(`${stage.folder}/secrets/heroku-token`, 'utf8')).trim();
+    const { hits } = await searchMemory(stage.bot.pid, [token]);
+    assert.ok(hits.length > 0, 'what the bot needs all the time is in its memory');
   });
-  await stage.startBot();
-  const link = await readyForTheKey(stage);
-  const key = await stage.rotateInDashboard(7);
-  assert.equal((await stage.submit(link, key)).state, 'received');
-  await stage.message(ops, /is rotated\./, 30000);
-  await assertForgotten(stage, [stage.old, key]);
-  assert.equal((await stage.closed()).context.outcome, 'rotated');
-  for (const [name, wire] of Object.entries(stage.wires)) assert.ok(wire.connections > 0, `${name} went over its wire`);
-  await assertForgotten(stage, [stage.old, key]);
-});
 
-test('a paste that is refused is forgotten at once, and so is a master key', { skip }, async (t) => {
-  const stage = await opened(t);
-  await stage.startBot();
-  const link = await readyForTheKey(stage);
-  const tail = '51MjKpQAnv7Xo2' + 'c9Z'.repeat(28);
-  const wrong = [`rk_te${'st_'}${tail}`, `pk_li${'ve_'}${tail}`, `wh${'sec_'}${tail}`, `not a key at all ${tail}`];
-  for (const paste of wrong) assert.equal((await stage.submit(link, paste)).state, 'refused');
-  stage.keys.push(tail);
-  await assertForgotten(stage, [tail]);
-  const master = `sk_li${'ve_'}${'q8T'.repeat(32)}`;
-  stage.keys.push(master);
-  assert.equal((await stage.submit(link, master)).alarm, true);
-  await assertForgotten(stage, [master, tail]);
-});
+  test('while it waits out the grace, and after the close, neither key is in memory', { skip }, async (t) => {
+    const stage = await opened(t);
+    await stage.startBot();
+    const link = await readyForTheKey(stage);
+    const key = await stage.rotateInDashboard(7);
+    assert.equal((await stage.submit(link, key)).state, 'received');
+    await stage.message(ops, /is rotated\./, 30000);
+    await assertForgotten(stage, [stage.old, key]);
+    assert.equal((await stage.closed()).context.outcome, 'rotated');
+    await assertForgotten(stage, [stage.old, key]);
+  });
 
-test('answers that break off in the middle of a key, and errors on a write, leave nothing', { skip }, async (t) => {
-  const stage = await opened(t);
-  const wires = await wireUp(stage, ['infisical', 'heroku']);
-  t.after(() => Object.values(wires).forEach((wire) => wire.close()));
-  await stage.startBot();
-  const link = await readyForTheKey(stage);
-  const key = await stage.rotateInDashboard(7);
-  wires.infisical.become({ kind: 'cut', bytes: 700 });
-  wires.heroku.become({ kind: 'cut', bytes: 600 });
-  assert.equal((await stage.submit(link, key)).state, 'received');
-  await until('an answer to break off', () => wires.infisical.hurt > 3);
-  await assertForgotten(stage, [stage.old, key]);
-  wires.infisical.become({ kind: 'good' });
-  await until('an answer of Heroku to break off', () => wires.heroku.hurt > 3);
-  await assertForgotten(stage, [stage.old, key]);
-  wires.heroku.become({ kind: 'good' });
-  assert.equal((await stage.closed()).context.outcome, 'rotated');
-  await assertForgotten(stage, [stage.old, key]);
-});
+  test('over TLS, with connections that are kept, neither key stays in the buffers of TLS', { skip }, async (t) => {
+    const stage = await opened(t);
+    const tls = makeCertificate(stage.folder, 'wire');
+    await wireUp(stage, ['stripe', 'infisical', 'heroku', 'billing'], { tls });
+    t.after(() => Object.values(stage.wires).forEach((wire) => wire.close()));
+    await stage.rewrite((text) => text.replace('[form]\n',
+      `[form]\ncertificate_file = "${tls.certificate}"\nprivate_key_file = "${tls.privateKey}"\n`)
+      .replace(/public_url = "http:/, 'public_url = "https:'));
+    const ca = await readFile(tls.certificate);
+    stage.send = (url, body) => new Promise((resolve, reject) => {
+      request(url, { method: 'POST', ca, headers: { 'content-type': 'application/json' } }, async (answer) => {
+        let text = '';
+        for await (const piece of answer) text += piece;
+        resolve({ status: answer.statusCode, text });
+      }).on('error', reject).end(body);
+    });
+    await stage.startBot();
+    const link = await readyForTheKey(stage);
+    const key = await stage.rotateInDashboard(7);
+    assert.equal((await stage.submit(link, key)).state, 'received');
+    await stage.message(ops, /is rotated\./, 30000);
+    await assertForgotten(stage, [stage.old, key]);
+    assert.equal((await stage.closed()).context.outcome, 'rotated');
+    for (const [name, wire] of Object.entries(stage.wires)) assert.ok(wire.connections > 0, `${name} went over its wire`);
+    await assertForgotten(stage, [stage.old, key]);
+  });
 
-test('a rotation that stops and is given up leaves neither key', { skip }, async (t) => {
-  const stage = await opened(t);
-  await stage.startBot();
-  const link = await readyForTheKey(stage);
-  const key = await stage.rotateInDashboard(7);
-  await stage.act('/fault', { system: 'heroku', kind: 'status', method: 'PATCH', path: '/apps', status: 422 });
-  assert.equal((await stage.submit(link, key)).state, 'received');
-  await until('the rotation to stop', async () => (await stage.actions()).includes('secret.rotate.halted'));
-  await assertForgotten(stage, [stage.old, key]);
-  await stage.command('cancel stripe prod --give-up');
-  await stage.closed();
-  await assertForgotten(stage, [stage.old, key]);
-});
+  test('a paste that is refused is forgotten at once, and so is a master key', { skip }, async (t) => {
+    const stage = await opened(t);
+    await stage.startBot();
+    const link = await readyForTheKey(stage);
+    const tail = '51MjKpQAnv7Xo2' + 'c9Z'.repeat(28);
+    const wrong = [`rk_te${'st_'}${tail}`, `pk_li${'ve_'}${tail}`, `wh${'sec_'}${tail}`, `not a key at all ${tail}`];
+    for (const paste of wrong) assert.equal((await stage.submit(link, paste)).state, 'refused');
+    stage.keys.push(tail);
+    await assertForgotten(stage, [tail]);
+    const master = `sk_li${'ve_'}${'q8T'.repeat(32)}`;
+    stage.keys.push(master);
+    assert.equal((await stage.submit(link, master)).alarm, true);
+    await assertForgotten(stage, [master, tail]);
+  });
 
-test('killed by a signal that dumps the core, with a key in its hands, it leaves none', async (t) => {
-  const stage = await opened(t);
-  // Where a core would be wanted and could be written.
-  stage.launch({}, ['sh', '-c', 'ulimit -c unlimited 2>/dev/null; cd "$0" && exec "$@"', stage.folder]);
-  await until('the bot to be ready', () => stage.ready());
-  const link = await readyForTheKey(stage);
-  const key = await stage.rotateInDashboard(7);
-  assert.equal((await stage.submit(link, key)).state, 'received');
-  assert.match(await readFile(`/proc/${stage.bot.pid}/limits`, 'utf8'), /Max core file size\s+0\s+0/);
-  assert.deepEqual(await stage.bot.stop('SIGSEGV'), { code: null, signal: 'SIGSEGV' });
-  assert.deepEqual((await readdir(stage.folder)).filter((name) => /core/.test(name)), []);
-  await stage.startBot();
-  assert.equal((await stage.closed()).context.outcome, 'rotated');
+  test('answers that break off in the middle of a key, and errors on a write, leave nothing', { skip }, async (t) => {
+    const stage = await opened(t);
+    const wires = await wireUp(stage, ['infisical', 'heroku']);
+    t.after(() => Object.values(wires).forEach((wire) => wire.close()));
+    await stage.startBot();
+    const link = await readyForTheKey(stage);
+    const key = await stage.rotateInDashboard(7);
+    wires.infisical.become({ kind: 'cut', bytes: 700 });
+    wires.heroku.become({ kind: 'cut', bytes: 600 });
+    assert.equal((await stage.submit(link, key)).state, 'received');
+    await until('an answer to break off', () => wires.infisical.hurt > 3);
+    await assertForgotten(stage, [stage.old, key]);
+    wires.infisical.become({ kind: 'good' });
+    await until('an answer of Heroku to break off', () => wires.heroku.hurt > 3);
+    await assertForgotten(stage, [stage.old, key]);
+    wires.heroku.become({ kind: 'good' });
+    assert.equal((await stage.closed()).context.outcome, 'rotated');
+    await assertForgotten(stage, [stage.old, key]);
+  });
+
+  test('a rotation that stops and is given up leaves neither key', { skip }, async (t) => {
+    const stage = await opened(t);
+    await stage.startBot();
+    const link = await readyForTheKey(stage);
+    const key = await stage.rotateInDashboard(7);
+    await stage.act('/fault', { system: 'heroku', kind: 'status', method: 'PATCH', path: '/apps', status: 422 });
+    assert.equal((await stage.submit(link, key)).state, 'received');
+    await until('the rotation to stop', async () => (await stage.actions()).includes('secret.rotate.halted'));
+    await assertForgotten(stage, [stage.old, key]);
+    await stage.command('cancel stripe prod --give-up');
+    await stage.closed();
+    await assertForgotten(stage, [stage.old, key]);
+  });
 });
