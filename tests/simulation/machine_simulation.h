@@ -52,7 +52,7 @@ class MachineSimulation {
   void check();
   void check_entry(const State& before, const storage::Entry& entry);
   void check_key_is_somewhere() const;
-  void check_effect(const Action& action) const;
+  void check_effect(const Action& action);
   void check_waiting() const;
   void require(bool holds, const std::string& what) const;
 
@@ -61,13 +61,16 @@ class MachineSimulation {
   World world_;
   MemoryJournal journal_;
   std::unique_ptr<Process> process_;
-  State told_;            // the fold of what is on the disk
+  State told_;            // the fold of what is on the disk, each entry checked
   std::size_t read_ = 0;  // entries of it
-  bool worker_dead_ = false;
+  State on_disk_;         // the same up to this instant, for whoever is about to act
+  std::size_t folded_ = 0;
+  std::string violation_;  // found inside a coroutine, where an exception would be taken for a failure
+  int settled_ = 0;
+  bool worker_dead_ = false, disk_refuses_ = false;
   std::optional<StripeKey> shown_;  // the key that the dashboard showed and nobody has rejected
   Duration shown_grace_{};
   TimePoint shown_at_;
-  bool said_received_ = false;
   std::optional<TimePoint> operator_at_;
   bool operator_gone_ = false;
   Duration outage_;
