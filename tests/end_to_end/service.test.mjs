@@ -37,14 +37,15 @@ function readTrace(text) {
     .map(([, call, rest]) => ({ call, rest }));
 }
 
-test('a whole rotation needs no system call, socket or file that the service is denied', { skip }, async (t) => {
+test('a whole rotation needs no system call, socket or file that the service is denied', { skip, timeout: 90000 }, async (t) => {
   const allowed = allowedCalls();
   assert.ok(allowed.size > 100 && !allowed.has('mount'), 'the filter can be read');
 
   const stage = await Stage.open();
   t.after(() => stage.close());
   const log = `${stage.folder}/trace`;
-  stage.launch({}, ['strace', '-f', '-qq', '-s', '0', '-o', log]); // -s 0: no byte of what it sends or stores
+  // -D: the bot is our child, and gets our signals; -s 0: no byte of what it sends or stores.
+  stage.launch({}, ['strace', '-D', '-f', '-qq', '-s', '0', '-o', log]);
   await until('the bot to be ready', async () => stage.bot.ended || (await stage.ready()));
   assert.ok(!stage.bot.ended, stage.bot.errors);
   await stage.start();
