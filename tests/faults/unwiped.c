@@ -7,6 +7,11 @@ void explicit_bzero(void *block, size_t size) {
   (void)block;
   (void)size;
 }
+// What _FORTIFY_SOURCE makes of it.
+void __explicit_bzero_chk(void *block, size_t size, size_t room) {
+  (void)room;
+  explicit_bzero(block, size);
+}
 void OPENSSL_cleanse(void *block, size_t size) {
   (void)block;
   (void)size;
