@@ -27,16 +27,12 @@ export function traces(key) {
 }
 
 // Every place where one of `needles` stands: {hits: [{needle, at, region, around}], bytes: how many were searched}.
-// Null when this user may not look (the bot is not dumpable, so only root may).
+// The bot is not dumpable, so only root may look.
 export async function searchMemory(pid, needles) {
   const longest = Math.max(...needles.map(({ length }) => length));
-  let memory;
-  try {
-    memory = await open(`/proc/${pid}/mem`, 'r');
-  } catch (error) {
-    if (error.code === 'EACCES' || error.code === 'EPERM') return null;
-    throw error;
-  }
+  const memory = await open(`/proc/${pid}/mem`, 'r').catch((error) => {
+    throw new Error(`the memory of ${pid} can't be searched (that needs root, and a kernel that lets root look): ${error.message}`);
+  });
   const hits = [];
   let bytes = 0;
   try {
