@@ -4,11 +4,11 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 
 const build = process.env.KEYTURN_BUILD ?? 'build/dev';
-const source = new URL('../../faults/faults.c', import.meta.url).pathname;
 
-// Compiled when it is not there yet, or older than its source.
-export function library() {
-  const file = join(build, 'faults.so');
+// A file of tests/faults, compiled when it is not there yet, or older than its source.
+export function library(name = 'faults') {
+  const source = new URL(`../../faults/${name}.c`, import.meta.url).pathname;
+  const file = join(build, `${name}.so`);
   if (!existsSync(file) || statSync(file).mtimeMs < statSync(source).mtimeMs) {
     const fresh = `${file}.${process.pid}`;
     execFileSync('clang-19', ['-std=gnu17', '-O1', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-o', fresh, source, '-ldl']);

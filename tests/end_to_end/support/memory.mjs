@@ -1,5 +1,6 @@
 // The whole memory of another process, searched as root could: through /proc/PID/mem, every page that is there.
 import { open, readFile } from 'node:fs/promises';
+import { disguises } from './stage.mjs';
 
 const chunk = 1 << 20;
 
@@ -9,6 +10,20 @@ async function regions(pid) {
   return lines.map((line) => /^([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \S+\s*(.*)$/.exec(line)).filter(Boolean)
     .map(([, from, to, name]) => ({ from: parseInt(from, 16), to: parseInt(to, 16), name: name || 'no name' }))
     .filter(({ name }) => !/^\[(vvar|vsyscall|vdso)/.test(name));
+}
+
+// A page that is gone since the list was read holds nothing; one that is there and can't be read is not known to be clean.
+async function unread(pid, at, name, error) {
+  const still = (await regions(pid)).some(({ from, to }) => from <= at && at < to);
+  if (still) throw new Error(`${name || 'memory'} at ${at.toString(16)} can't be read, so nothing is known about it: ${error.message}`);
+}
+
+// A key in each of its disguises, and pieces of it: what half a copy, or a vector register that was spilled, leaves. Not
+// its prefix and its tail, which everybody may see.
+export function traces(key) {
+  const pieces = [];
+  for (let at = 12; at + 16 <= key.length - 6; at += 8) pieces.push(key.slice(at, at + 16));
+  return [...disguises(key), ...pieces];
 }
 
 // Every place where one of `needles` stands: {hits: [{needle, at, region, around}], bytes: how many were searched}.
@@ -29,8 +44,9 @@ export async function searchMemory(pid, needles) {
     for (const { from, to, name } of await regions(pid)) {
       for (let at = from; at < to; at += chunk) {
         const size = Math.min(chunk + longest, to - at); // overlapping: a key may lie across two blocks
-        const read = await memory.read(block, 0, size, at).catch(() => null); // a guard page
+        const read = await memory.read(block, 0, size, at).catch((error) => unread(pid, at, name, error));
         if (!read) continue;
+        if (read.bytesRead < size) await unread(pid, at + read.bytesRead, name, { message: 'it ends early' });
         bytes += Math.min(read.bytesRead, chunk);
         const seen = block.subarray(0, read.bytesRead);
         for (const needle of needles) {
