@@ -5,6 +5,7 @@
 //   KEYTURN_FAULTS_LOG      every point as a line: "NUMBER WHAT"
 //   KEYTURN_FAULTS_DIE      "NUMBER before|after": SIGKILL at that point
 //   KEYTURN_FAULTS_LOSE     "all" or "some": what was written and not synced is gone at that death; some: in sectors
+//   KEYTURN_FAULTS_LIES     set: a sync says that it is done and does nothing, which nobody can survive
 //   KEYTURN_FAULTS_DISK     a file that says, now: "full", "read-only", "broken", "slow MILLISECONDS", or nothing
 //   KEYTURN_FAULTS_NAMES    a file that says "gone" while no name can be resolved
 //   KEYTURN_FAULTS_CLOCK    a file that says by how many seconds the clock on the wall is wrong, now
@@ -28,7 +29,7 @@ enum { kSector = 512, kMostFiles = 4096 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static long points, die_at;
-static int die_after;
+static int die_after, lies;
 static const char *journal, *lose, *disk, *wall, *names;
 static int log_file = -1;
 
@@ -65,6 +66,7 @@ static __attribute__((constructor)) void begin(void) {
   wall = getenv("KEYTURN_FAULTS_CLOCK");
   lose = getenv("KEYTURN_FAULTS_LOSE");
   disk = getenv("KEYTURN_FAULTS_DISK");
+  lies = getenv("KEYTURN_FAULTS_LIES") != NULL;
   const char *die = getenv("KEYTURN_FAULTS_DIE"), *log = getenv("KEYTURN_FAULTS_LOG");
   if (die) {
     die_at = strtol(die, NULL, 10);
@@ -212,7 +214,7 @@ static int sync_with(int (*real)(int), int fd) {
   pthread_mutex_lock(&mutex);
   const long number = reach("sync", file, strlen(file));
   const int result = real(fd);
-  if (result == 0) forget_synced(fd);
+  if (result == 0 && !lies) forget_synced(fd);
   leave(number);
   pthread_mutex_unlock(&mutex);
   return result;

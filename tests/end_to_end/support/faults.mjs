@@ -20,12 +20,13 @@ export function library(name = 'faults') {
 // A sanitizer's runtime wants to be the first library.
 export const skip = /asan|tsan/.test(build) ? 'the faults are not preloaded under a sanitizer' : false;
 
-// The environment of a bot on such a machine. `die`: {number, when: 'before'|'after', lose: ''|'all'|'some'}.
+// The environment of a bot on such a machine. `die`: {number, when: 'before'|'after', lose: ''|'all'|'some', lies}.
 export function faulty(stage, { die, log, disk, clock, names } = {}) {
   const env = { LD_PRELOAD: library(), KEYTURN_FAULTS_JOURNAL: join(stage.folder, 'journal.db') };
   if (die) {
     env.KEYTURN_FAULTS_DIE = `${die.number} ${die.when}`;
     if (die.lose) env.KEYTURN_FAULTS_LOSE = die.lose;
+    if (die.lies) env.KEYTURN_FAULTS_LIES = '1';
   }
   if (log) env.KEYTURN_FAULTS_LOG = join(stage.folder, 'points');
   if (disk) env.KEYTURN_FAULTS_DISK = join(stage.folder, 'disk');

@@ -216,7 +216,9 @@ export class Stage {
     this.bots.forEach((process, i) => {
       found.push([`log ${i}`, Buffer.from(process.errors)], [`output ${i}`, Buffer.from(process.output)]);
     });
-    for (const { name } of (await readdir(this.folder, { withFileTypes: true })).filter((entry) => entry.isFile())) {
+    // But for a test's own keys of TLS.
+    const files = (await readdir(this.folder, { withFileTypes: true })).filter((entry) => entry.isFile() && !entry.name.endsWith('.key'));
+    for (const { name } of files) {
       found.push([name, await readFile(join(this.folder, name)).catch(() => Buffer.alloc(0))]);
     }
     if (this.bot && !this.bot.ended) {
