@@ -19,6 +19,8 @@ namespace {
 constexpr Duration kBetweenEdits =
     std::chrono::seconds(1);  // Slack's pace: about one message a second in a channel
 constexpr Duration kAfterTrouble = std::chrono::seconds(5);
+// The clock on the wall may be set while we wait by a steady one.
+constexpr Duration kLongestSleep = std::chrono::minutes(1);
 }  // namespace
 
 struct Announcer::Follower {
@@ -96,7 +98,7 @@ asio::awaitable<void> Announcer::follow(std::shared_ptr<Follower> follower) {
     if (follower->deferred) next = std::min(next.value_or(*follower->deferred), *follower->deferred);
     if (trouble) next = clock_.now() + kAfterTrouble;
     if (next) {
-      follower->wake.expires_after(std::max(*next - clock_.now(), Duration(1)));
+      follower->wake.expires_after(std::clamp(*next - clock_.now(), Duration(1), kLongestSleep));
     } else {
       follower->wake.expires_at(asio::steady_timer::time_point::max());
     }
@@ -136,9 +138,12 @@ asio::awaitable<void> Announcer::bring(std::shared_ptr<Follower> follower, views
     if (there) {
       const auto edited = follower->edited.find(slot);
       const auto now = clock_.now();
-      if (edited != follower->edited.end() && now < edited->second + kBetweenEdits) {
-        follower->defer(edited->second + kBetweenEdits);
-        co_return;
+      if (edited != follower->edited.end()) {
+        const auto again = rotation::due_again(edited->second, kBetweenEdits, now);
+        if (now < again) {
+          follower->defer(again);
+          co_return;
+        }
       }
       follower->edited[slot] = now;
       co_await desk_.update(posted->second.channel, posted->second.ts, std::move(message));

@@ -16,7 +16,9 @@ bool RateLimit::allow(const std::string& peer, storage::TimePoint now) {
   const bool room = buckets_.contains(peer) || buckets_.size() < most_peers_;
   const auto [bucket, made] =
       buckets_.try_emplace(room ? peer : kEverybodyElse, Bucket{.left = count_, .at = now});
-  bucket->second = {.left = filled(bucket->second, now), .at = std::max(now, bucket->second.at)};
+  // A clock that was wrong and is set back shuts nobody out for longer than a period.
+  const auto at = std::max(now, std::min(bucket->second.at, now + storage::Duration(period_)));
+  bucket->second = {.left = filled(bucket->second, now), .at = at};
   if (bucket->second.left < 1) return false;
   bucket->second.left -= 1;
   return true;

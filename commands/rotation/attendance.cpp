@@ -62,10 +62,13 @@ Plan plan(const State& s) {
 Decision watch_unattended(const State& s, TimePoint now, const Happened<OthersPaged>& page) {
   if (dead(page.event.old_key)) return {};  // said, and it gets no better by itself
   const auto& checked = s.old_key_checked;
-  const bool news = checked && checked->at > page.at && dead(checked->event.old_key);
+  // A page in the future was written by a clock that has been set back since: what was checked counts as
+  // newer.
+  const bool newer = checked && (checked->at > page.at || page.at > now);
+  const bool news = newer && dead(checked->event.old_key);
   if (news) return keep_trying(s, now, ActionKind::page_others);
-  const TimePoint last = checked ? std::max(checked->at, page.at) : page.at;
-  const TimePoint next = last + s.target.timing.unattended_every;
+  const TimePoint last = newer ? checked->at : page.at;
+  const TimePoint next = due_again(last, s.target.timing.unattended_every, now);
   if (std::max(next, now) > page.at + kLongestGrace) return {};
   if (now < next) return {.wake = next};
   return keep_trying(s, now, ActionKind::check_old_key);
@@ -80,8 +83,8 @@ Decision keep_trying(const State& s, TimePoint now, ActionKind kind) {
   // Each time twice as patient as before.
   const Timing& timing = s.target.timing;
   const Duration pause = timing.retry_every * (1 << std::min(tries->second.count - 1, 10));
-  const TimePoint again =
-      tries->second.last + std::min(pause, std::max(timing.retry_every, timing.unattended_every));
+  const TimePoint again = due_again(
+      tries->second.last, std::min(pause, std::max(timing.retry_every, timing.unattended_every)), now);
   if (now < again) return {.wake = again};
   return {.act = {action}};
 }

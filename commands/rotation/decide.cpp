@@ -65,7 +65,8 @@ Step validate(const State& s, TimePoint now) {
   if (!s.probed.contains(ActionKind::probe_old_again)) missing.push_back(plain(ActionKind::probe_old_again));
   if (!missing.empty()) return attempt_all(s, now, missing);
   if (unsettled(s)) {
-    const TimePoint again = s.probed.at(ActionKind::probe_new_key).at + s.target.timing.retry_every;
+    const TimePoint asked = s.probed.at(ActionKind::probe_new_key).at;
+    const TimePoint again = due_again(asked, s.target.timing.retry_every, now);
     if (now < again) return wait_until(again);
     return attempt(s, now, plain(ActionKind::probe_new_key));
   }
@@ -105,7 +106,9 @@ Step watch_grace(const State& s, TimePoint now) {
 TimePoint silent_since(const State& s) {
   TimePoint since = std::max(*s.old_key_deadline(), s.retried_at.value_or(*s.old_key_deadline()));
   for (const auto& proof : s.proofs) {
-    if (worth(proof.event, s.old_key_deleted()) != ProofWorth::nothing) since = std::max(since, proof.at);
+    // Not later than the last one: a clock that has been set back since wrote it.
+    if (worth(proof.event, s.old_key_deleted()) != ProofWorth::nothing)
+      since = std::max(since, std::min(proof.at, s.proofs.back().at));
   }
   return since;
 }
@@ -149,7 +152,7 @@ Step prove_expiry(const State& s, TimePoint now) {
   }
   const bool late = last.at >= *s.old_key_deadline() + timing.late_after;
   if (last_worth == ProofWorth::alive && late && !s.still_alive_at) return record({StillAlive{}});
-  const TimePoint next = last.at + timing.proof_every;
+  const TimePoint next = due_again(last.at, timing.proof_every, now);
   if (now < next) return wait_until(next);
   return attempt(s, now, plain(ActionKind::take_proof));
 }
@@ -173,6 +176,8 @@ constexpr std::array<StepFunction, 13> kProcedure = {
 };
 
 }  // namespace
+
+TimePoint due_again(TimePoint last, Duration pause, TimePoint now) { return last > now ? now : last + pause; }
 
 Decision decide(const State& state, TimePoint now) {
   if (state.rollback) return decide_way_back(state, now);

@@ -23,6 +23,10 @@ struct Decision {
 
 Decision decide(const State& state, TimePoint now);
 
+// When what last happened at `last` is due again. A `last` in the future was written by a clock that has been
+// set back since: waiting for it could take days, so it is due now.
+TimePoint due_again(TimePoint last, Duration pause, TimePoint now);
+
 // What a person would call the stage that the rotation is in.
 enum class Stage {
   checking,

@@ -30,8 +30,9 @@ Decision await_early_end(const State& s, TimePoint now) {
   const TimePoint since = s.expiry_checked->at;
   const Duration every = now < since + kClickExpected ? timing.proof_every
                                                       : std::max(timing.proof_every, timing.unattended_every);
-  const bool asked = s.old_key_checked && s.old_key_checked->at >= since;
-  const TimePoint next = asked ? s.old_key_checked->at + every : since;
+  // `since` in the future: the clock has been set back since, and what was asked counts.
+  const bool asked = s.old_key_checked && (s.old_key_checked->at >= since || since > now);
+  const TimePoint next = asked ? due_again(s.old_key_checked->at, every, now) : std::min(since, now);
   if (now < next) return {.wake = next};
   return keep_trying(s, now, ActionKind::check_old_key);
 }

@@ -103,7 +103,7 @@ struct Apply {
   }
   void operator()(const ActionFailed& e) const {
     Tries& tries = s.tries[e.action];
-    if (tries.count++ == 0) tries.first = at;
+    if (tries.count++ == 0 || at < tries.first) tries.first = at;  // the clock may have been set back
     tries.last = at;
     tries.failure = e;
   }

@@ -34,7 +34,7 @@ Decision attempt(const State& s, TimePoint now, const Action& action) {
   if (!failed.failure.can_retry || failed.last - failed.first > s.target.timing.retry_limit) {
     return give_up(s, action, failed.failure.reason);
   }
-  const TimePoint again = failed.last + s.target.timing.retry_every;
+  const TimePoint again = due_again(failed.last, s.target.timing.retry_every, now);
   if (now < again) return wait_until(again);
   return {.act = {action}};
 }

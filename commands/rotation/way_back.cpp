@@ -71,7 +71,7 @@ Step await_old_keys_end(const State& s, TimePoint now) {
   const bool asked = checked && checked->at >= end;
   if (asked && dead(checked->event.old_key)) return std::nullopt;
   if (now > *s.old_key_deadline() + kLongestGrace) return std::nullopt;  // nobody can say, and nobody asked
-  const TimePoint next = asked ? checked->at + s.target.timing.proof_every : end;
+  const TimePoint next = asked ? due_again(checked->at, s.target.timing.proof_every, now) : end;
   if (now < next) return wait_until(next);
   return keep_trying(s, now, ActionKind::check_old_key);
 }

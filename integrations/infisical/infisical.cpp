@@ -125,7 +125,9 @@ class Infisical::Client {
   boost::asio::awaitable<SharedSecret> token() {
     const Gate::Pass pass = co_await gate_.enter();
     if (token_ && clock_.now() < replace_at_) co_return token_;
-    if (refusal_ && clock_.now() < ask_again_at_) throw ApiError(*refusal_);
+    // Not longer than its life: the clock may have been set back.
+    const auto rest = ask_again_at_ - clock_.now();
+    if (refusal_ && rest > storage::Duration::zero() && rest <= kRefusalLife) throw ApiError(*refusal_);
     co_return co_await log_in();
   }
 

@@ -13,6 +13,15 @@ namespace {
 constexpr int kStepLimit = 20'000;
 constexpr std::size_t kProofLimit = 2000;  // the old key lives on for a day and 3 hours at most
 
+commands::Target simulated_target(Dice& dice) {
+  auto target = sample_target();
+  if (dice.chance(0.4)) target.consumers.resize(1);
+  if (dice.chance(0.2)) target.consumers.push_back({"third", "STRIPE_RESTRICTED_KEY"});
+  return target;
+}
+
+}  // namespace
+
 std::string dump(const State& state, TimePoint now) {
   std::string text{name_of(stage_of(state, now))};
   for (const auto& message : commands::views::messages_for(state, now)) {
@@ -25,15 +34,6 @@ std::string dump(const State& state, TimePoint now) {
     text += fmt::format("\n{} {}", name_of(action.kind), action.subject);
   return text;
 }
-
-commands::Target simulated_target(Dice& dice) {
-  auto target = sample_target();
-  if (dice.chance(0.4)) target.consumers.resize(1);
-  if (dice.chance(0.2)) target.consumers.push_back({"third", "STRIPE_RESTRICTED_KEY"});
-  return target;
-}
-
-}  // namespace
 
 RotationSimulation::RotationSimulation(std::uint64_t seed, bool calm)
     : dice_(seed), calm_(calm), world_(dice_, calm) {

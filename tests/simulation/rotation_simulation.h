@@ -18,6 +18,9 @@ struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Everything that a state says and plans, to compare two of them.
+std::string dump(const State& state, TimePoint now);
+
 class RotationSimulation {
  public:
   explicit RotationSimulation(std::uint64_t seed, bool calm = false);

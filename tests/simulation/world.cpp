@@ -60,6 +60,9 @@ std::vector<Event> World::probe(ActionKind purpose, const State& state, TimePoin
 ProofTaken World::prove(TimePoint now) {
   ProofTaken proof{.old_key = ask_old("GET /v1/customers", now),
                    .new_key = ask_new(stored_, "GET /v1/customers", now)};
+  for (const auto& [app, held] : held_) {
+    if (held != stored_) proof.strays.push_back(app);
+  }
   if (dice_.chance(trouble_)) proof.old_key = test::probe("GET /v1/customers", Answer::inconclusive);
   if (dice_.chance(trouble_)) proof.new_key = test::probe("GET /v1/customers", Answer::inconclusive);
   if (dice_.chance(trouble_ / 4)) proof.new_key = test::probe("GET /v1/customers", Answer::unknown_key);
@@ -71,6 +74,7 @@ std::string World::wanted(const State& state) {
 }
 
 std::vector<Event> World::perform(const Action& action, const State& state, TimePoint now) {
+  if (now < down_until) return {failure(action, true, "it answered with a server error (503)")};
   if (broken_.contains(action)) return {failure(action, false, "still broken")};
   if (dice_.chance(final_trouble_)) {
     broken_.insert(action);

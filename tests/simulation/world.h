@@ -47,7 +47,12 @@ class World {
   // The dashboard click. Answers the key that is then shown.
   StripeKey rotate_in_dashboard(Duration grace, TimePoint now, bool wrong_key);
   // Somebody looks after whatever has failed for good.
-  void mend() { broken_.clear(); }
+  void mend() {
+    broken_.clear();
+    for (auto& [app, held] : held_) held = held == "old-1" ? held : stored_;
+  }
+  // As somebody may do in Heroku's dashboard.
+  void set_by_hand(const std::string& app, const std::string& value) { held_[app] = value; }
 
   bool old_key_alive(TimePoint now) const { return !old_key_dies_ || now < *old_key_dies_; }
   const std::string& stored() const { return stored_; }
@@ -60,6 +65,7 @@ class World {
   Duration expiry_is_late_by{};    // the dashboard's deadline is not the one told to the form
   bool deleted_is_unknown = true;  // how Stripe names a key that "Now" deleted
   bool log_shows_failure = false;  // until a person has looked
+  TimePoint down_until;            // until then every system answers with a server error
 
  private:
   static std::string wanted(const State& state);  // the key that is to be everywhere

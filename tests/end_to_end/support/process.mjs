@@ -9,7 +9,8 @@ export class Process {
     this.child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     this.child.stdout.on('data', (bytes) => (this.output += bytes));
     this.child.stderr.on('data', (bytes) => (this.errors += bytes));
-    this.exited = once(this.child, 'exit').then(([code, signal]) => {
+    // Not 'exit': what it said last may come after that.
+    this.exited = once(this.child, 'close').then(([code, signal]) => {
       this.ended = { code, signal };
       return this.ended;
     });

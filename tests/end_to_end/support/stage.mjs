@@ -1,16 +1,17 @@
 // One sandbox and one bot, driven as people drive them: commands, clicks, the dashboard, the form. Everything the bot
 // wrote, sent or stored stays readable, so that a test can search it for a key at the end.
 import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { webcrypto } from 'node:crypto';
 import { sealSubmission } from '../../../bot/intake/message.js';
 import { Process, run, until } from './process.mjs';
 
 globalThis.crypto ??= webcrypto; // Node 18
 
-const build = process.env.KEYTURN_BUILD ?? 'build/dev';
+const build = resolve(process.env.KEYTURN_BUILD ?? 'build/dev');
 const bot = join(build, 'keyturn');
 const sandbox = join(build, 'keyturn-sandbox');
 
@@ -34,6 +35,7 @@ export class Stage {
     await stage.change({ ...quick, ...settings });
     stage.keys = []; // every key that was ever shown: none may turn up anywhere
     stage.bots = [];
+    stage.figures = {};
     return stage;
   }
 
@@ -53,13 +55,18 @@ export class Stage {
   }
 
   // `softFileLimit`: instead of the one that Node has raised for itself and its children.
-  async startBot({ softFileLimit } = {}) {
+  async startBot({ softFileLimit, env } = {}) {
     const limited = softFileLimit ? ['sh', '-c', `ulimit -S -n ${softFileLimit} && exec "$@"`, 'sh'] : [];
-    const [file, ...args] = [...limited, bot, 'run', '--config', this.settings];
-    this.bot = new Process(file, args);
-    this.bots.push(this.bot);
+    this.launch(env, limited);
     await until('the bot to be ready', async () => this.bot.ended || (await this.ready()));
     assert.ok(!this.bot.ended, this.bot.errors);
+  }
+
+  // Without waiting for it. `before`: a command that runs it.
+  launch(env = {}, before = []) {
+    const [file, ...args] = [...before, bot, 'run', '--config', this.settings];
+    this.bot = new Process(file, args, env);
+    this.bots.push(this.bot);
   }
 
   async ready() {
@@ -70,10 +77,21 @@ export class Stage {
     }
   }
 
+  // Whatever the test was about: no key stands anywhere in what it leaves.
   async close() {
-    if (this.bot) await this.bot.stop();
-    await this.sandbox.stop();
-    await rm(this.folder, { recursive: true });
+    try {
+      await assertNowhere(this, [...this.keys, await this.currentKey()]);
+    } finally {
+      if (this.bot) await this.bot.stop();
+      await this.sandbox.stop();
+      await rm(this.folder, { recursive: true });
+      noteFigures(this.figures);
+    }
+  }
+
+  // For the page of figures.
+  count(what, number = 1) {
+    this.figures[what] = (this.figures[what] ?? 0) + number;
   }
 
   // ---- what people do
@@ -130,6 +148,14 @@ export class Stage {
   verifyJournal() {
     return run(bot, ['audit', 'verify', '--config', this.settings]);
   }
+  // The value that production runs with, asked of Heroku as anybody with its token could.
+  async currentKey() {
+    const { heroku } = await (await fetch(`${this.places.control}/places`)).json();
+    const answer = await fetch(`${this.places.heroku}/apps/raxx-api-prod/config-vars`, {
+      headers: { authorization: `Bearer ${heroku.token}`, accept: 'application/vnd.heroku+json; version=3' },
+    });
+    return (await answer.json()).STRIPE_RESTRICTED_KEY;
+  }
   metrics() {
     return fetch(`${this.places.metrics}/metrics`).then((answer) => answer.text());
   }
@@ -156,12 +182,13 @@ export class Stage {
     });
   }
   async post(link, path, body) {
-    const answer = await fetch(`${link.address}/${path}`, {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token: link.token, ...body }),
-    });
-    const text = await answer.text();
-    assert.ok(text.startsWith('{'), `${path}: ${answer.status} ${text}`);
-    return { status: answer.status, ...JSON.parse(text) };
+    const { status, text } = await this.send(`${link.address}/${path}`, JSON.stringify({ token: link.token, ...body }));
+    assert.ok(text.startsWith('{'), `${path}: ${status} ${text}`);
+    return { status, ...JSON.parse(text) };
+  }
+  async send(url, body) {
+    const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    return { status: answer.status, text: await answer.text() };
   }
   look(link) {
     return this.post(link, 'look', {});
@@ -189,8 +216,10 @@ export class Stage {
     this.bots.forEach((process, i) => {
       found.push([`log ${i}`, Buffer.from(process.errors)], [`output ${i}`, Buffer.from(process.output)]);
     });
-    for (const name of await readdir(this.folder)) {
-      if (/^journal/.test(name)) found.push([name, await readFile(join(this.folder, name))]);
+    // But for a test's own keys of TLS.
+    const files = (await readdir(this.folder, { withFileTypes: true })).filter((entry) => entry.isFile() && !entry.name.endsWith('.key'));
+    for (const { name } of files) {
+      found.push([name, await readFile(join(this.folder, name)).catch(() => Buffer.alloc(0))]);
     }
     if (this.bot && !this.bot.ended) {
       for (const name of ['cmdline', 'environ']) {
@@ -199,6 +228,12 @@ export class Stage {
     }
     return found;
   }
+}
+
+// One line for each test, for tests/ledger to add up.
+export function noteFigures(figures) {
+  const file = process.env.KEYTURN_FIGURES;
+  if (file && Object.keys(figures).length > 0) appendFileSync(file, `${JSON.stringify(figures)}\n`);
 }
 
 // A closed link shows no key to seal to; whoever posts all the same has some other one.
@@ -232,6 +267,7 @@ export function disguises(key) {
 
 export async function assertNowhere(stage, keys) {
   for (const [name, bytes] of await stage.artefacts()) {
+    stage.count('bytes searched', bytes.length);
     for (const key of keys) {
       for (const form of disguises(key)) {
         assert.ok(!bytes.includes(form), `a key stands in: ${name}`);

@@ -33,8 +33,15 @@ TEST_CASE("one peer's tries cost another nothing") {
 TEST_CASE("a clock that is set back neither fills nor empties") {
   RateLimit limit(3, minutes(1));
   CHECK(allowed(limit, "a", kStart, 10) == 3);
-  CHECK(allowed(limit, "a", kStart - minutes(10), 10) == 0);
+  CHECK(allowed(limit, "a", kStart - seconds(10), 10) == 0);
   CHECK(allowed(limit, "a", kStart + seconds(20), 10) == 1);
+}
+
+TEST_CASE("a clock that was a year ahead and is set back shuts nobody out for that year") {
+  RateLimit limit(3, minutes(1));
+  CHECK(allowed(limit, "a", kStart + std::chrono::hours(24 * 365), 10) == 3);
+  CHECK(allowed(limit, "a", kStart, 10) == 0);
+  CHECK(allowed(limit, "a", kStart + minutes(2), 10) == 3);
 }
 
 TEST_CASE("memory stays bounded: the full are forgotten, and beyond the bound strangers share one bucket") {

@@ -396,4 +396,25 @@ TEST_CASE("a verification that outlasts the grace goes straight to the proof") {
   CHECK(wants(story.decision(), ActionKind::take_proof));
 }
 
+TEST_CASE("a clock that was wrong for a while and is set back holds up neither proofs nor retries") {
+  Story story;
+  story.due(1h);
+  const TimePoint right = story.now;
+  story.later(24h * 400).happens(taken_proof(Answer::granted)).conclude();
+  story.now = right;
+  CHECK(wants(story.decision(), ActionKind::take_proof));
+  // And not without a pause from then on.
+  story.happens(taken_proof(Answer::granted)).conclude();
+  CHECK_FALSE(wants(story.decision(), ActionKind::take_proof));
+  REQUIRE(story.decision().wake);
+  CHECK(*story.decision().wake == right + story.state.target.timing.proof_every);
+
+  Story failing;
+  failing.validated().later(24h * 400).happens(failure({ActionKind::store_key, {}}, true));
+  failing.now -= 24h * 400;
+  CHECK(wants(failing.decision(), ActionKind::store_key));
+  failing.happens(failure({ActionKind::store_key, {}}, true));
+  CHECK_FALSE(wants(failing.decision(), ActionKind::store_key));
+}
+
 }  // namespace keyturn::test
