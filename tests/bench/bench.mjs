@@ -1,0 +1,70 @@
+// Runs the parts that are asked for, keeps what each found in BUILD/bench/, and writes the report from all that lies there.
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { measureAcks, measureStarts } from './acks.mjs';
+import { measureHalfOpen, measureRefresh } from './sockets.mjs';
+import { sides, World } from './sides.mjs';
+import { Driver } from './support.mjs';
+
+const [build, ...asked] = process.argv.slice(2);
+const smoke = asked.includes('--smoke');
+const results = join(build, 'bench');
+const compared = ['keyturn', 'bolt'];
+await mkdir(results, { recursive: true }); // journals lie there too: /tmp may be memory, which no fsync waits for
+
+async function withWorld(use) {
+  const world = await World.open(build, await mkdtemp(join(results, 'run-')));
+  try {
+    return await use(world);
+  } finally {
+    await world.close();
+  }
+}
+
+const parts = {
+  async limits(world) {
+    const driver = await Driver.open(build);
+    const found = [];
+    for (let i = 0; i < 3; ++i) found.push(await driver.ask({ do: 'limits', folder: world.folder }));
+    await driver.close();
+    return found;
+  },
+  acks: (world) => measureAcks(world, build, sides, { rounds: 3, seconds: 1.5, openSeconds: 4 }),
+  starts: (world) => measureStarts(world, build, compared, 7),
+  sockets: (world) => measureRefresh(world, build, compared, { rounds: 3, seconds: 9 }),
+  halfopen: (world) => measureHalfOpen(world, build, compared, 75),
+};
+
+// Whatever can be asserted without a clock: everything was answered alike, and nothing was lost that need not be.
+async function checkThatItWorks(world) {
+  const acks = await measureAcks(world, build, compared, { rounds: 1, seconds: 0.3, openSeconds: 0.5 });
+  const answers = new Set();
+  for (const side of compared) {
+    const [{ closed, open }] = acks[side];
+    for (const [how, result] of [...Object.entries(closed), ...Object.entries(open)]) {
+      assert.ok(result.sent > 0);
+      assert.equal(result.lost, 0, `${side}, ${how}: envelopes were lost`);
+      answers.add(JSON.parse(result.answer).payload.text);
+    }
+  }
+  assert.equal(answers.size, 1, `both sides answer alike: ${[...answers].join(' / ')}`);
+  const refreshed = await measureRefresh(world, build, ['keyturn'], { rounds: 1, seconds: 2 });
+  for (const [fault, { keyturn: [{ sent, lost }] }] of Object.entries(refreshed)) {
+    assert.ok(sent > 0);
+    assert.equal(lost, 0, `${fault}: envelopes were lost while the socket was replaced`);
+  }
+}
+
+if (smoke) {
+  await withWorld(checkThatItWorks);
+  console.log('the bench works, and nothing was lost');
+} else {
+  const wanted = asked.filter((word) => !word.startsWith('--'));
+  for (const part of wanted.length ? wanted : Object.keys(parts)) {
+    assert.ok(parts[part], `there is no part ${part}; there are ${Object.keys(parts).join(', ')}`);
+    console.error(`measuring: ${part}`);
+    const found = await withWorld(parts[part]);
+    await writeFile(join(results, `${part}.json`), JSON.stringify({ at: new Date().toISOString(), found }, null, 1));
+  }
+}
