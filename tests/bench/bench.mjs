@@ -2,8 +2,12 @@
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
 import { measureAcks, measureStarts } from './acks.mjs';
+import { measureGrowth } from './growth.mjs';
 import { measureHalfOpen, measureRefresh } from './sockets.mjs';
+import { measureRotations } from './rotation.mjs';
+import { report } from './report.mjs';
 import { sides, World } from './sides.mjs';
 import { Driver } from './support.mjs';
 
@@ -32,7 +36,15 @@ const parts = {
   },
   acks: (world) => measureAcks(world, build, sides, { rounds: 3, seconds: 1.5, openSeconds: 4 }),
   starts: (world) => measureStarts(world, build, compared, 7),
-  sockets: (world) => measureRefresh(world, build, compared, { rounds: 3, seconds: 9 }),
+  sockets: (world) => measureRefresh(world, build, compared, { rounds: 2, seconds: 9 }),
+  rotation20: () => measureRotations(20),
+  rotation100: () => measureRotations(100),
+  async growth(world) {
+    const { found } = JSON.parse(await readFile(join(results, 'rotation20.json'), 'utf8'));
+    return measureGrowth(world, build, found[0].exported);
+  },
+  micro: () => JSON.parse(execFileSync(join(build, 'tests/bench/bench_micro'),
+    ['--benchmark_format=json', '--benchmark_min_time=0.2', '--benchmark_repetitions=3', '--benchmark_report_aggregates_only'])),
   halfopen: (world) => measureHalfOpen(world, build, compared, 75),
 };
 
@@ -56,15 +68,26 @@ async function checkThatItWorks(world) {
   }
 }
 
+async function writeReport(folder, pictures) {
+  await mkdir(join(folder, pictures), { recursive: true });
+  for (const [name, text] of Object.entries(await report(results))) {
+    await writeFile(name.endsWith('.svg') ? join(folder, pictures, name) : join(folder, name), text);
+  }
+}
+
 if (smoke) {
   await withWorld(checkThatItWorks);
   console.log('the bench works, and nothing was lost');
 } else {
+  const publish = asked.includes('--publish');
   const wanted = asked.filter((word) => !word.startsWith('--'));
-  for (const part of wanted.length ? wanted : Object.keys(parts)) {
+  for (const part of wanted.length || publish ? wanted : Object.keys(parts)) {
     assert.ok(parts[part], `there is no part ${part}; there are ${Object.keys(parts).join(', ')}`);
     console.error(`measuring: ${part}`);
     const found = await withWorld(parts[part]);
     await writeFile(join(results, `${part}.json`), JSON.stringify({ at: new Date().toISOString(), found }, null, 1));
   }
+  await writeReport(results, 'performance');
+  if (publish) await writeReport('docs', 'performance');
+  console.log(`written: ${join(results, 'performance.md')}${publish ? ' and docs/performance.md' : ''}`);
 }

@@ -4,8 +4,11 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Process, until } from '../end_to_end/support/process.mjs';
 
-export const sides = ['keyturn', 'bolt', 'echo'];
+export const sides = ['keyturn', 'bolt', 'rows', 'echo']; // rows: Bolt with a transaction for each command
 const bolt = 'tests/bench/bolt';
+
+const onBolt = (api, journal) => ['env', 'SLACK_BOT_TOKEN=xoxb-bench', 'SLACK_APP_TOKEN=xapp-bench', 'NODE_ENV=production',
+  process.env.KEYTURN_BENCH_NODE, `${bolt}/rotate.mjs`, api, journal];
 
 // The sandbox writes the settings; its emulators aren't asked for anything but to exist.
 export class World {
@@ -25,8 +28,8 @@ export class World {
     const journal = join(folder, 'journal.db');
     const commands = {
       keyturn: async () => [join(this.build, 'keyturn'), 'run', '--config', await this.settings(folder, api)],
-      bolt: async () => ['env', 'SLACK_BOT_TOKEN=xoxb-bench', 'SLACK_APP_TOKEN=xapp-bench', 'NODE_ENV=production',
-        process.env.KEYTURN_BENCH_NODE, join(bolt, 'rotate.mjs'), api, journal],
+      bolt: async () => onBolt(api, journal),
+      rows: async () => [...onBolt(api, journal), 'row-by-row'],
       echo: async () => [join(this.build, 'tests/bench/bench_load'), 'echo', api],
     };
     return { command: await commands[side](), log: join(folder, 'log'), journal };

@@ -1,11 +1,12 @@
 // What Keyturn is measured against: the same `/rotate`, up to the refusal of an unknown target, written on Slack's own
 // framework as well as we can. Like Keyturn it answers only once a row is on disk, writes what waits together as one
 // transaction (so that a crowd shares an fsync), and handles each command once. It keeps no hash chain.
-//   node rotate.mjs API DATABASE      API is the base of Slack's methods
+//   node rotate.mjs API DATABASE [row-by-row]      API is the base of Slack's methods; row-by-row: a transaction for each
+//   command, as most people would write it
 import bolt from '@slack/bolt';
 import Database from 'better-sqlite3';
 
-const [slackApiUrl, file] = process.argv.slice(2);
+const [slackApiUrl, file, how] = process.argv.slice(2);
 const superadmins = new Set(['U0ADMIN', 'U0GRACE']);
 const targets = ['stripe prod', 'stripe staging'];
 
@@ -27,6 +28,7 @@ const commit = database.transaction((rows) => {
 // Rows that wait for the end of this turn of the event loop; a turn reads everything that has arrived.
 let waiting = [];
 function onDisk(row) {
+  if (how === 'row-by-row') return commit([row]);
   return new Promise((resolve, reject) => {
     if (waiting.length === 0) setImmediate(flush);
     waiting.push({ row, resolve, reject });

@@ -2,6 +2,7 @@
 // of JSON.
 //   {"do":"start","command":[...],"log":FILE}   starts the process to be measured: how long until its first
 //   acknowledgement
+//   {"do":"say","text":"status"}                what is typed after /rotate from now on
 //   {"do":"memory"}
 //   {"do":"closed","outstanding":64,"seconds":2}
 //   {"do":"open","rate":200,"seconds":5[,"fault":"warning"|"refresh_requested"|"half_open","after":1]}
@@ -38,6 +39,10 @@ class Driver {
     if (what == "start") return start(wish);
     if (what == "limits") {
       return {{"sync", sync_microseconds(wish.at("folder"))}, {"loopback", loopback_microseconds()}};
+    }
+    if (what == "say") {
+      envelopes_ = Envelopes(wish.at("text").get<std::string>());
+      return {{"said", true}};
     }
     if (!load_) throw std::invalid_argument("nothing is started");
     if (what == "memory") {
