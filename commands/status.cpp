@@ -1,6 +1,6 @@
 // /rotate status: what is going on, and how old each key is. For everyone in the workspace.
 #include <spdlog/fmt/fmt.h>
-#include <algorithm>
+#include <map>
 
 #include "commands/commands.h"
 #include "commands/rotation/decide.h"
@@ -31,20 +31,34 @@ std::string line_for(const Desk& desk, const Target& target, const rotation::Sta
   return line;
 }
 
+// What counts of a target's rotations.
+struct Newest {
+  const rotation::State* any = nullptr;
+  const rotation::State* completed = nullptr;
+};
+
+// One walk over all of them: a journal of years, times a thousand targets, would keep the loop from
+// everything else.
+std::map<std::string, Newest> newest_by_target(
+    const std::vector<std::shared_ptr<const rotation::State>>& newest_first) {
+  std::map<std::string, Newest> found;
+  for (const auto& state : newest_first) {
+    Newest& newest = found[state->target.name()];
+    if (newest.any == nullptr) newest.any = state.get();
+    if (newest.completed == nullptr && state->completed) newest.completed = state.get();
+  }
+  return found;
+}
+
 }  // namespace
 
 nlohmann::json status(const Desk& desk) {
   const auto all = desk.runner.all();  // newest first
+  auto newest = newest_by_target(all);
   std::string text;
   for (const Target& target : desk.targets) {
-    const rotation::State* newest = nullptr;
-    const rotation::State* rotated = nullptr;
-    for (const auto& state : all) {
-      if (state->target.name() != target.name()) continue;
-      if (!newest) newest = state.get();
-      if (!rotated && state->completed) rotated = state.get();
-    }
-    text += (text.empty() ? "" : "\n") + line_for(desk, target, newest, rotated);
+    const Newest& of = newest[target.name()];
+    text += (text.empty() ? "" : "\n") + line_for(desk, target, of.any, of.completed);
   }
   return only_you(text);
 }
