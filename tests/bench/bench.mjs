@@ -34,7 +34,7 @@ const parts = {
     await driver.close();
     return found;
   },
-  acks: (world) => measureAcks(world, build, sides, { rounds: 3, seconds: 1.5, openSeconds: 4 }),
+  acks: (world) => measureAcks(world, build, sides, { rounds: 3, seconds: 1, openSeconds: 3 }),
   starts: (world) => measureStarts(world, build, compared, 7),
   sockets: (world) => measureRefresh(world, build, compared, { rounds: 2, seconds: 9 }),
   rotation20: () => measureRotations(20),
