@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kBusyMilliseconds = 5000;
 constexpr std::int64_t kMostReserved = 1'000'000;  // entries; what the head says may be forged
-constexpr auto kSeenFor = std::chrono::days(30);  // Slack gives up on an envelope within hours
+constexpr auto kSeenFor = std::chrono::days(30);   // Slack gives up on an envelope within hours
 
 // Back to where it can be run again, with nothing bound that a caller may free.
 class ResetAfterUse {
