@@ -1,5 +1,6 @@
 // /rotate status: what is going on, and how old each key is. For everyone in the workspace.
 #include <spdlog/fmt/fmt.h>
+#include <algorithm>
 #include <map>
 
 #include "commands/commands.h"
@@ -9,6 +10,9 @@
 namespace keyturn::commands {
 
 namespace {
+
+// An acknowledgement may have 16 KiB, escapes and all; beyond it Slack would show nothing.
+constexpr std::size_t kLongest = 12'000;
 
 std::string line_for(const Desk& desk, const Target& target, const rotation::State* newest,
                      const rotation::State* rotated) {
@@ -50,17 +54,47 @@ std::map<std::string, Newest> newest_by_target(
   return found;
 }
 
+struct Line {
+  std::string text;
+  bool urgent = false;
+};
+
+bool is_urgent(const Desk& desk, const Target& target, const Newest& of) {
+  if (of.any != nullptr && of.any->live()) return true;
+  return of.completed != nullptr && of.completed->completed->at + target.cadence < desk.clock.now();
+}
+
+// As many as fit, and how many don't.
+std::string joined(const std::vector<Line>& lines) {
+  std::string text;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (text.size() + lines[i].text.size() > kLongest) {
+      const auto urgent =
+          std::ranges::count_if(lines.begin() + static_cast<std::ptrdiff_t>(i), lines.end(), &Line::urgent);
+      return text + fmt::format("\n… and {} more, {}.", lines.size() - i,
+                                urgent == 0 ? "none of them going on or overdue"
+                                            : fmt::format("{} of them going on or overdue", urgent));
+    }
+    text += (text.empty() ? "" : "\n") + lines[i].text;
+  }
+  return text;
+}
+
 }  // namespace
 
 nlohmann::json status(const Desk& desk) {
   const auto all = desk.runner.all();  // newest first
   auto newest = newest_by_target(all);
-  std::string text;
+  std::vector<Line> lines;
+  std::size_t length = 0;
   for (const Target& target : desk.targets) {
     const Newest& of = newest[target.name()];
-    text += (text.empty() ? "" : "\n") + line_for(desk, target, of.any, of.completed);
+    lines.push_back(
+        {.text = line_for(desk, target, of.any, of.completed), .urgent = is_urgent(desk, target, of)});
+    length += lines.back().text.size();
   }
-  return only_you(text);
+  if (length > kLongest) std::ranges::stable_partition(lines, &Line::urgent);
+  return only_you(joined(lines));
 }
 
 }  // namespace keyturn::commands

@@ -60,4 +60,15 @@ TEST_CASE("a restart tells the same about rotations that were over long ago") {
   CHECK(after.state(id)->closed->event.outcome == "rotated");
 }
 
+TEST_CASE("more targets than an acknowledgement holds: what goes on comes first, and the rest is counted") {
+  StatusFixture desk;
+  std::vector<commands::Target> targets;
+  for (int i = 0; i < 1000; ++i) targets.push_back(target_in("e" + std::to_string(i)));
+  desk.start(targets.back());
+  const std::string text = desk.status(targets);
+  CHECK(text.size() < 12'500);
+  CHECK(text.find("*stripe e999*: checking") == 0);
+  CHECK(text.find("none of them going on or overdue") != std::string::npos);
+}
+
 }  // namespace keyturn::test
