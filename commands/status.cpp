@@ -1,6 +1,7 @@
 // /rotate status: what is going on, and how old each key is. For everyone in the workspace.
 #include <spdlog/fmt/fmt.h>
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "commands/commands.h"
@@ -64,6 +65,14 @@ bool is_urgent(const Desk& desk, const Target& target, const Newest& of) {
   return of.completed != nullptr && of.completed->completed->at + target.cadence < desk.clock.now();
 }
 
+std::vector<Line> urgent_first(const std::vector<Line>& lines) {
+  std::vector<Line> sorted;
+  sorted.reserve(lines.size());
+  std::ranges::copy_if(lines, std::back_inserter(sorted), &Line::urgent);
+  std::ranges::copy_if(lines, std::back_inserter(sorted), [](const Line& line) { return !line.urgent; });
+  return sorted;
+}
+
 // As many as fit, and how many don't.
 std::string joined(const std::vector<Line>& lines) {
   std::string text;
@@ -93,7 +102,7 @@ nlohmann::json status(const Desk& desk) {
         {.text = line_for(desk, target, of.any, of.completed), .urgent = is_urgent(desk, target, of)});
     length += lines.back().text.size();
   }
-  if (length > kLongest) std::ranges::stable_partition(lines, &Line::urgent);
+  if (length > kLongest) lines = urgent_first(lines);
   return only_you(joined(lines));
 }
 
