@@ -17,8 +17,8 @@ export function barChart(found, names, groups) {
   const [left, top, height, bar] = [20, 60, 220, 30];
   const groupWidth = bar * sides.length + 40;
   const parts = [`<text class="title" x="${left}" y="20">Acknowledgements a second, each with its row on disk first (the echo writes none)</text>`];
-  sides.forEach((side, i) => parts.push(`<rect x="${left + i * 190}" y="32" width="10" height="10" fill="${colours[side]}"/>`,
-    `<text x="${left + 14 + i * 190}" y="41">${escaped(names[side])}</text>`));
+  sides.forEach((side, i) => parts.push(`<rect x="${left + i * 165}" y="32" width="10" height="10" fill="${colours[side]}"/>`,
+    `<text x="${left + 14 + i * 165}" y="41">${escaped(names[side])}</text>`));
   groups.forEach((group, g) => {
     const x = left + g * groupWidth;
     sides.forEach((side, i) => {
