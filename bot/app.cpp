@@ -1,5 +1,7 @@
 #include "bot/app.h"
 
+#include <malloc.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -349,9 +351,13 @@ asio::awaitable<void> App::Parts::check_sealing_key() {
 
 // What closed before this process began was logged and counted by the one before.
 asio::awaitable<void> App::Parts::load() {
-  const auto entries = co_await database.entries();
-  runner.load(entries);
-  cadence.load(entries);
+  {
+    const auto entries = co_await database.entries();
+    runner.load(entries);
+    cadence.load(entries);
+  }
+  // The entries of a long journal are hundreds of megabytes, and the allocator would keep what they took.
+  malloc_trim(0);
   co_await check_sealing_key();
   for (const auto& state : runner.all()) {
     if (state->closed) stages[state->id] = commands::rotation::name_of(commands::rotation::Stage::closed);

@@ -5,6 +5,7 @@
 
 #include "commands/slack_desk.h"
 #include "integrations/error.h"
+#include "integrations/net/within.h"
 
 namespace keyturn::commands {
 
@@ -18,6 +19,8 @@ using storage::Duration;
 namespace {
 constexpr Duration kBetweenEdits =
     std::chrono::seconds(1);  // Slack's pace: about one message a second in a channel
+// A hundred apps bring hundreds of changes a second, and every look at them renders every message.
+constexpr Duration kBetweenLooks = std::chrono::milliseconds(100);
 constexpr Duration kAfterTrouble = std::chrono::seconds(5);
 // The clock on the wall may be set while we wait by a steady one.
 constexpr Duration kLongestSleep = std::chrono::minutes(1);
@@ -93,7 +96,10 @@ asio::awaitable<void> Announcer::follow(std::shared_ptr<Follower> follower) {
       followers_.erase(follower->id);  // closed and told
       co_return;
     }
-    if (follower->dirty && !trouble) continue;
+    if (follower->dirty && !trouble) {
+      co_await net::sleep_for(kBetweenLooks);
+      continue;
+    }
     auto next = state ? views::next_change(*state, clock_.now()) : std::nullopt;
     if (follower->deferred) next = std::min(next.value_or(*follower->deferred), *follower->deferred);
     if (trouble) next = clock_.now() + kAfterTrouble;

@@ -1,6 +1,8 @@
 // /rotate status: what is going on, and how old each key is. For everyone in the workspace.
 #include <spdlog/fmt/fmt.h>
 #include <algorithm>
+#include <iterator>
+#include <map>
 
 #include "commands/commands.h"
 #include "commands/rotation/decide.h"
@@ -10,11 +12,15 @@ namespace keyturn::commands {
 
 namespace {
 
-std::string line_for(const Desk& desk, const Target& target, const Rotations& all,
-                     const rotation::State* newest) {
+// An acknowledgement may have 16 KiB, escapes and all; beyond it Slack would show nothing.
+constexpr std::size_t kLongest = 12'000;
+
+// `rotations`: the target's own, newest first.
+std::string line_for(const Desk& desk, const Target& target, const Rotations& rotations, const KeyAge& age) {
   const auto now = desk.clock.now();
   std::string line = "*" + target.name() + "*: ";
-  if (newest && newest->live()) {
+  if (!rotations.empty() && rotations.front()->live()) {
+    const auto& newest = rotations.front();
     line += fmt::format("{} (started by {} at {})", rotation::name_of(rotation::stage_of(*newest, now)),
                         views::mention(newest->operator_id), views::date(newest->started_at));
     if (newest->halted) line += "\n    stopped " + views::escape(newest->halted->event.sentence);
@@ -23,23 +29,65 @@ std::string line_for(const Desk& desk, const Target& target, const Rotations& al
     }
     return line;
   }
-  return line + age_in_words(age_of(target, all, desk.seen), now);
+  return line + age_in_words(age, now);
+}
+
+// One walk over all of them: a journal of years, times a thousand targets, would keep the loop from
+// everything else.
+std::map<std::string, Rotations> by_target(const Rotations& newest_first) {
+  std::map<std::string, Rotations> found;
+  for (const auto& state : newest_first) found[state->target.name()].push_back(state);
+  return found;
+}
+
+struct Line {
+  std::string text;
+  bool urgent = false;
+};
+
+bool is_urgent(const Rotations& rotations, const KeyAge& age, storage::TimePoint now) {
+  return (!rotations.empty() && rotations.front()->live()) || (age.due && *age.due < now);
+}
+
+std::vector<Line> urgent_first(const std::vector<Line>& lines) {
+  std::vector<Line> sorted;
+  sorted.reserve(lines.size());
+  std::ranges::copy_if(lines, std::back_inserter(sorted), &Line::urgent);
+  std::ranges::copy_if(lines, std::back_inserter(sorted), [](const Line& line) { return !line.urgent; });
+  return sorted;
+}
+
+// As many as fit, and how many don't.
+std::string joined(const std::vector<Line>& lines) {
+  std::string text;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (text.size() + lines[i].text.size() > kLongest) {
+      const auto urgent =
+          std::ranges::count_if(lines.begin() + static_cast<std::ptrdiff_t>(i), lines.end(), &Line::urgent);
+      return text + fmt::format("\n… and {} more, {}.", lines.size() - i,
+                                urgent == 0 ? "none of them going on or overdue"
+                                            : fmt::format("{} of them going on or overdue", urgent));
+    }
+    text += (text.empty() ? "" : "\n") + lines[i].text;
+  }
+  return text;
 }
 
 }  // namespace
 
 nlohmann::json status(const Desk& desk) {
-  const auto all = desk.runner.all();  // newest first
-  std::string text;
+  auto rotations = by_target(desk.runner.all());
+  std::vector<Line> lines;
+  std::size_t length = 0;
   for (const Target& target : desk.targets) {
-    const rotation::State* newest = nullptr;
-    for (const auto& state : all) {
-      if (state->target.name() != target.name()) continue;
-      if (!newest) newest = state.get();
-    }
-    text += (text.empty() ? "" : "\n") + line_for(desk, target, all, newest);
+    const Rotations& of = rotations[target.name()];
+    const KeyAge age = age_of(target, of, desk.seen);
+    lines.push_back(
+        {.text = line_for(desk, target, of, age), .urgent = is_urgent(of, age, desk.clock.now())});
+    length += lines.back().text.size();
   }
-  return only_you(text);
+  if (length > kLongest) lines = urgent_first(lines);
+  return only_you(joined(lines));
 }
 
 }  // namespace keyturn::commands

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "integrations/error.h"
+#include "integrations/net/within.h"
 #include "integrations/stripe/key_format.h"
 #include "storage/base64url.h"
 #include "storage/hpke.h"
@@ -260,14 +261,28 @@ asio::awaitable<Outcome> RealPerformer::take_proof(StatePointer state) {
   co_return Outcome{.events = {std::move(proof)}, .boxes = {}};
 }
 
+// All apps at once: one after the other, a hundred of them would make every proof a hundred round trips long.
 asio::awaitable<std::vector<std::string>> RealPerformer::strays(StatePointer state,
                                                                 storage::SharedSecret key) {
+  const auto& consumers = state->target.consumers;
+  std::vector<char> astray(consumers.size(), 0);
+  std::vector<asio::awaitable<void>> looks;
+  for (std::size_t i = 0; i < consumers.size(); ++i) {
+    looks.push_back(look_for_stray(consumers[i], key, astray[i]));
+  }
+  co_await net::all(std::move(looks));
   std::vector<std::string> found;
-  for (const auto& consumer : state->target.consumers) {
-    const auto config = co_await systems_.consumer.config(consumer.app, consumer.variable);
-    if (!config.value || !config.value->equals(*key)) found.push_back(consumer.app);
+  for (std::size_t i = 0; i < consumers.size(); ++i) {
+    if (astray[i] != 0) found.push_back(consumers[i].app);
   }
   co_return found;
+}
+
+// The caller waits for it, so `astray` lives.
+asio::awaitable<void> RealPerformer::look_for_stray(ConsumerTarget consumer, storage::SharedSecret key,
+                                                    char& astray) {
+  const auto config = co_await systems_.consumer.config(consumer.app, consumer.variable);
+  astray = !config.value || !config.value->equals(*key) ? 1 : 0;
 }
 
 }  // namespace keyturn::commands::rotation

@@ -66,6 +66,8 @@ class RealPerformer final : public Performer {
   boost::asio::awaitable<Outcome> check_expiry(StatePointer state);
   // The apps whose configuration holds another key than that one.
   boost::asio::awaitable<std::vector<std::string>> strays(StatePointer state, storage::SharedSecret key);
+  boost::asio::awaitable<void> look_for_stray(ConsumerTarget consumer, storage::SharedSecret key,
+                                              char& astray);
 
   Systems systems_;
 };

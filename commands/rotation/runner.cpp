@@ -6,6 +6,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
+#include <unordered_set>
 
 #include "commands/rotation/lock.h"
 #include "integrations/error.h"
@@ -21,6 +22,13 @@ constexpr Duration kDiskRetry = std::chrono::seconds(5);
 constexpr Duration kLongestSleep = std::chrono::minutes(1);
 constexpr Duration kUntoldFor = std::chrono::hours(24);
 constexpr std::string_view kOurselves = "keyturn";
+
+// What was under way, and where its messages stand: two thirds of a rotation's entries, and of no use once it
+// is over and told. (Chain and export have them all the same.)
+bool is_bookkeeping(std::string_view type) {
+  return type.starts_with("secret.rotate.action.") || type.starts_with("secret.rotate.message.") ||
+         type == type_of(WatchProgressed{});
+}
 
 // Whether a coroutine is being cancelled. Asked of the coroutine and not of the exception: an operation that
 // somebody else aborted must not end a rotation's work.
@@ -82,8 +90,13 @@ Runner::Runner(asio::any_io_executor io, storage::Journal& journal, const storag
 Runner::~Runner() = default;
 
 void Runner::load(const std::vector<storage::Entry>& entries) {
+  std::unordered_set<std::string_view> told;
+  for (const auto& entry : entries) {
+    if (entry.type == type_of(Closed{}) && clock_.now() - entry.at > kUntoldFor) told.insert(entry.rotation);
+  }
   for (const auto& entry : entries) {
     if (entry.rotation.empty()) continue;
+    if (is_bookkeeping(entry.type) && told.contains(entry.rotation)) continue;
     auto& live = rotations_[entry.rotation];
     if (!live) live = std::make_shared<Live>(io_, entry.rotation);
     apply(*live->state, read_event(entry.type, nlohmann::json::parse(entry.data)), entry.at);

@@ -36,8 +36,18 @@ proof_every = "5s"
 )";
 
 struct TargetSettings {
-  std::string environment, mode, key_name, app, billing_place;
+  std::string environment, mode, key_name;
+  std::vector<std::string> apps;
+  std::string billing_place;
 };
+
+std::string consumers_toml(const std::vector<std::string>& apps) {
+  std::string text;
+  for (const auto& app : apps) {
+    text += fmt::format("[[target.consumer]]\napp = \"{}\"\nvariable = \"{}\"\n\n", app, kVariable);
+  }
+  return text;
+}
 
 std::string target_toml(const BotSettings& settings, const TargetSettings& target) {
   return fmt::format(
@@ -57,11 +67,7 @@ project = "{project}"
 environment = "{environment}"
 secret = "{variable}"
 
-[[target.consumer]]
-app = "{app}"
-variable = "{variable}"
-
-[target.billing]
+{consumers}[target.billing]
 url = "{billing}/api/billing/subscription"
 json_pointer = "/status"
 json_equals = "{healthy}"
@@ -72,7 +78,7 @@ json_equals = "{healthy}"
       fmt::arg("account", kStripeAccount), fmt::arg("key_name", target.key_name),
       fmt::arg("control", settings.places.at("control")),
       fmt::arg("periods", settings.quick ? kQuickPeriods : ""), fmt::arg("project", kInfisicalProject),
-      fmt::arg("variable", kVariable), fmt::arg("app", target.app),
+      fmt::arg("variable", kVariable), fmt::arg("consumers", consumers_toml(target.apps)),
       fmt::arg("billing", settings.places.at(target.billing_place)), fmt::arg("healthy", "active"),
       fmt::arg("timing", settings.quick ? kQuickTiming : kCalmTiming));
 }
@@ -125,15 +131,17 @@ api = "{heroku}"
       fmt::arg("metrics_port", port_of(places.at("metrics"))), fmt::arg("folder", settings.folder),
       fmt::arg("stripe", places.at("stripe")), fmt::arg("infisical", places.at("infisical")),
       fmt::arg("identity", settings.infisical_identity), fmt::arg("heroku", places.at("heroku")));
+  std::vector<std::string> production{kProductionApp};
+  production.insert(production.end(), settings.further_apps.begin(), settings.further_apps.end());
   text += target_toml(settings, {.environment = "prod",
                                  .mode = "live",
                                  .key_name = kLiveKeyName,
-                                 .app = kProductionApp,
+                                 .apps = production,
                                  .billing_place = "billing"});
   text += target_toml(settings, {.environment = "staging",
                                  .mode = "test",
                                  .key_name = kTestKeyName,
-                                 .app = kStagingApp,
+                                 .apps = {kStagingApp},
                                  .billing_place = "billing_staging"});
   return text;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "deploy/sandbox/control.h"
 
@@ -13,6 +14,7 @@ struct BotSettings {
   std::string folder;              // where journal and secrets lie
   std::string infisical_identity;  // its client id
   bool quick = false;              // a whole life in about a minute: a grace of 40 s stands for the 24 hours
+  std::vector<std::string> further_apps;  // that use the live key too
 };
 
 std::string settings_toml(const BotSettings& settings);

@@ -62,6 +62,9 @@ int main(int argc, char** argv) {
   serve->add_option("--port", options.port, "of the workspace page; 0: any");
   serve->add_option("--folder", folder, "where keyturn.toml, secrets/ and ports.json are written")
       ->required();
+  serve->add_option("--consumers", options.consumers, "apps that use the live key")
+      ->check(CLI::Range(1, 200))
+      ->capture_default_str();
   serve->add_flag("--quick", options.quick, "a whole rotation, its grace included, in about a minute");
 
   PlayOptions play_options;

@@ -63,6 +63,7 @@ Sandbox::Sandbox(boost::asio::any_io_executor io, SandboxOptions options)
       tasks_(io, [this](const std::string& task, std::exception_ptr failure) {
         if (!stopping_) report(task, std::move(failure));
       }) {
+  for (const auto& app : further_apps(options_.consumers - 1)) seed_app(world_, app);
   serve("stripe", world_.stripe.handler());
   serve("infisical", world_.infisical.handler());
   serve("heroku", world_.heroku.handler());
@@ -100,10 +101,12 @@ void Sandbox::write_folder() const {
   // Kept when it is there: it belongs to the journal beside it.
   const auto sealing_key = folder / "secrets/sealing-key";
   if (!filesystem::exists(sealing_key)) write_private(sealing_key, random_text(64, kHexDigits));
-  write_private(folder / "keyturn.toml", settings_toml({.places = places_,
-                                                        .folder = folder.string(),
-                                                        .infisical_identity = identity.client_id,
-                                                        .quick = options_.quick}));
+  write_private(folder / "keyturn.toml",
+                settings_toml({.places = places_,
+                               .folder = folder.string(),
+                               .infisical_identity = identity.client_id,
+                               .quick = options_.quick,
+                               .further_apps = further_apps(options_.consumers - 1)}));
   write_private(folder / "ports.json", nlohmann::json(places_).dump(2) + "\n");
 }
 

@@ -23,6 +23,7 @@ struct SandboxOptions {
   std::uint16_t port = 0;  // of the control server; 0: any
   std::filesystem::path folder;
   bool quick = false;
+  int consumers = 1;  // apps that use the live key
 };
 
 class Sandbox {

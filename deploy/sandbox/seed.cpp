@@ -173,6 +173,16 @@ ConfigVars config_of(const World& world, const std::string& environment) {
 
 }  // namespace
 
+std::vector<std::string> further_apps(int count) {
+  std::vector<std::string> apps;
+  for (int number = 2; number < count + 2; ++number) apps.push_back(fmt::format("raxx-worker-{:03}", number));
+  return apps;
+}
+
+void seed_app(World& world, const std::string& app) {
+  world.heroku.add_app(app, config_of(world, "prod"), {"worker.1"});
+}
+
 void seed(World& world) {
   seed_stripe(world.stripe);
   for (const char* environment : {"dev", "staging", "prod"}) world.infisical.add_environment(environment);

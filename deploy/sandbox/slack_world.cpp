@@ -229,7 +229,8 @@ json SlackWorld::state() const {
           {"views", workspace_.views},
           {"inputs", workspace_.inputs},
           {"socket_mode", sockets_.state()},
-          {"faults", faults_.state()}};
+          {"faults", faults_.state()},
+          {"requests", requests()}};
 }
 
 }  // namespace keyturn::sandbox

@@ -89,7 +89,10 @@ void to_json(nlohmann::json& json, const SeenRequest& seen) {
           {"method", seen.method},
           {"path", seen.path},
           {"status", seen.status},
-          {"at", storage::to_iso8601(seen.at)}};
+          {"at", storage::to_iso8601(seen.at)},
+          {"answered", seen.answered == storage::TimePoint{}
+                           ? nlohmann::json()
+                           : nlohmann::json(storage::to_iso8601(seen.answered))}};
 }
 
 net::Response json_response(int status, const nlohmann::json& body, net::Headers more) {
@@ -173,7 +176,10 @@ std::uint64_t Vendor::remember(const net::ServerRequest& request) {
 void Vendor::note_status(std::uint64_t number, int status) {
   // Numbers are dense: the row is as far from the end as its number is from the newest.
   const std::uint64_t back = seen_ - number;
-  if (back < requests_.size()) requests_[requests_.size() - 1 - back].status = status;
+  if (back >= requests_.size()) return;
+  SeenRequest& seen = requests_[requests_.size() - 1 - back];
+  seen.status = status;
+  seen.answered = now();
 }
 
 }  // namespace keyturn::sandbox

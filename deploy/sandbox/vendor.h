@@ -22,6 +22,7 @@ struct SeenRequest {
   std::string path;
   int status = 0;  // of what was done, even if a fault lost the answer; 0: nothing (yet)
   storage::TimePoint at{};
+  storage::TimePoint answered{};  // zero: not yet
 };
 
 void to_json(nlohmann::json& json, const SeenRequest& seen);

@@ -12,6 +12,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "deploy/sandbox/billing_world.h"
 #include "deploy/sandbox/heroku_world.h"
@@ -66,6 +67,11 @@ struct World {
   std::map<std::string, std::pair<int, storage::TimePoint>>
       sync_seen_;  // newest version, and when it was first seen
 };
+
+// Names for so many apps that use the live key beside the one that has the billing endpoint.
+std::vector<std::string> further_apps(int count);
+// One of them, with one dyno.
+void seed_app(World& world, const std::string& app);
 
 // Fills an empty world: keys, objects, secrets with history, apps (seed.cpp). The constructor calls it.
 void seed(World& world);

@@ -1,5 +1,6 @@
 #include "integrations/net/websocket.h"
 
+#include <netinet/tcp.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -49,6 +50,8 @@ constexpr storage::Duration kHandshakeLimit = std::chrono::seconds(30);
 constexpr storage::Duration kCloseLimit = std::chrono::seconds(1);
 // A client masks what it sends piece by piece through a buffer of this size; one piece is one write.
 constexpr std::size_t kWriteBuffer = 64UL * 1024;
+
+using Cork = asio::detail::socket_option::boolean<IPPROTO_TCP, TCP_CORK>;
 
 // The connection, shared with the operations on it, so that it outlives them.
 struct Link {
@@ -147,6 +150,10 @@ class BeastWebSocket final : public WebSocket {
 
   asio::awaitable<std::optional<std::string>> read() override { return read_message(link_); }
   asio::awaitable<void> write(std::string text) override { return write_message(link_, std::move(text)); }
+  void gather(bool on) override {
+    error_code ignored;  // a connection that is gone gathers nothing
+    link_->socket.next_layer().socket().set_option(Cork(on), ignored);
+  }
   asio::awaitable<void> close(std::uint16_t code) override { return close_link(link_, code); }
   void abort() override { link_->end("aborted here"); }
   std::string why_closed() const override { return link_->why; }

@@ -27,6 +27,9 @@ class WebSocket {
   // Throws NetError when the connection is gone.
   virtual boost::asio::awaitable<void> write(std::string text) = 0;
 
+  // While on, frames wait for each other to share packets (TCP_CORK), for 200 ms at most; off sends them.
+  virtual void gather(bool on) = 0;
+
   // Sends a close frame, waits at most a second for the other side's, then closes the TCP connection. Never
   // fails. (A coroutine that was cancelled awaits reset_cancellation_state first, as before any cleanup that
   // awaits.)

@@ -37,6 +37,22 @@ asio::awaitable<bool> within(storage::Duration limit, asio::awaitable<void> oper
   co_return false;
 }
 
+asio::awaitable<void> all(std::vector<asio::awaitable<void>> operations) {
+  if (operations.empty()) co_return;
+  const auto io = co_await this_coro::executor;
+  using Spawned = decltype(asio::co_spawn(io, std::move(operations.front()), asio::deferred));
+  std::vector<Spawned> spawned;
+  spawned.reserve(operations.size());
+  for (auto& operation : operations)
+    spawned.push_back(asio::co_spawn(io, std::move(operation), asio::deferred));
+  auto [order, failures] = co_await asio::experimental::make_parallel_group(std::move(spawned))
+                               .async_wait(asio::experimental::wait_for_one_error(), asio::use_awaitable);
+  // In the order of their ends: the first failure is the reason, those after it its consequences.
+  for (const std::size_t index : order) {
+    if (failures[index]) std::rethrow_exception(failures[index]);
+  }
+}
+
 struct TaskGroup::Shared {
   struct Task {
     std::string name;

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "storage/clock.h"
 
@@ -45,6 +46,10 @@ boost::asio::awaitable<std::optional<T>> within(storage::Duration limit,
   co_await within(limit, detail::store_result(std::move(operation), result));
   co_return std::move(result);
 }
+
+// All of them at once. When one fails the others are cancelled, and its exception comes through once they
+// have unwound. When the coroutine around it is cancelled, so are they.
+boost::asio::awaitable<void> all(std::vector<boost::asio::awaitable<void>> operations);
 
 // Owns spawned coroutines: their exceptions are reported once, and they can be cancelled and waited for.
 // A task that ends because the group was cancelled is not a failure and isn't reported.

@@ -4,6 +4,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -79,6 +80,22 @@ class InFlight {
 
  private:
   SharedConnection connection_;
+};
+
+// Several frames in as few packets as they fit.
+class Gathering {
+ public:
+  Gathering(net::WebSocket& socket, bool wanted) : socket_(wanted ? &socket : nullptr) {
+    if (socket_ != nullptr) socket_->gather(true);
+  }
+  Gathering(const Gathering&) = delete;
+  Gathering& operator=(const Gathering&) = delete;
+  ~Gathering() {
+    if (socket_ != nullptr) socket_->gather(false);
+  }
+
+ private:
+  net::WebSocket* socket_;
 };
 
 std::string_view kind_of(const Envelope& envelope) {
@@ -367,13 +384,17 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
       explicit Writing(Connection& connection) : of(connection) { of.writing = true; }
       ~Writing() { of.writing = false; }
     } writing(*connection);
+    // What reached the disk together is about to be acknowledged in this very turn of the loop: let it join.
+    co_await asio::post(self->io_, asio::use_awaitable);
     while (!connection->queue.empty()) {
-      Ack next = std::move(connection->queue.front());
-      connection->queue.pop_front();
-      if (co_await written(connection, next.text)) {
-        self->acknowledged(next, /*sent=*/true);
-      } else {
-        self->pass_on(*connection, std::move(next));
+      std::deque<Ack> together = std::exchange(connection->queue, {});
+      const Gathering gathering(*connection->socket, together.size() > 1);
+      for (Ack& next : together) {
+        if (co_await written(connection, next.text)) {
+          self->acknowledged(next, /*sent=*/true);
+        } else {
+          self->pass_on(*connection, std::move(next));
+        }
       }
     }
   }

@@ -2,6 +2,7 @@
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -20,8 +21,11 @@ namespace {
 
 constexpr auto kScrubAgainAfter = std::chrono::seconds(1);
 
+using Resume = std::move_only_function<void()>;
+
+// Takes an answer on the writer thread; what it returns is to be run on the io thread.
 template <typename T>
-using Reply = std::move_only_function<void(T)>;
+using Reply = std::move_only_function<Resume(T)>;
 
 // What a read brought back; errors travel as text and become exceptions on the io thread.
 template <typename T>
@@ -35,11 +39,13 @@ struct Answer {
 template <typename T, typename Handler>
 Reply<T> reply_through(const asio::any_io_executor& io, Handler handler) {
   auto executor = asio::get_associated_executor(handler, io);
-  return [work = asio::make_work_guard(executor), handler = std::move(handler)](T answer) mutable {
-    auto resume = [handler = std::move(handler), answer = std::move(answer)]() mutable {
-      std::move(handler)(std::move(answer));
+  return [work = asio::make_work_guard(executor), handler = std::move(handler)](T answer) mutable -> Resume {
+    return [work = std::move(work), handler = std::move(handler), answer = std::move(answer)]() mutable {
+      asio::dispatch(work.get_executor(),
+                     [handler = std::move(handler), answer = std::move(answer)]() mutable {
+                       std::move(handler)(std::move(answer));
+                     });
     };
-    asio::post(work.get_executor(), std::move(resume));
   };
 }
 
@@ -90,7 +96,7 @@ class Database::Writer {
   struct Waiting {
     std::vector<PreparedBatch> batches;
     std::vector<Reply<Outcome>> replies;  // of the batch with the same index
-    std::vector<std::move_only_function<void(Store&)>> reads;
+    std::vector<std::move_only_function<Resume(Store&)>> reads;
 
     bool empty() const { return batches.empty() && reads.empty(); }
   };
@@ -115,17 +121,17 @@ class Database::Writer {
       waiting_.batches.push_back(std::move(batch));
       waiting_.replies.push_back(std::move(reply));
     });
-    if (!taken) reply({.committed = {}, .error = kClosed});
+    if (!taken) asio::post(io_, reply({.committed = {}, .error = kClosed}));
   }
 
   template <typename T>
   void enqueue_read(std::function<T(Store&)> read, Reply<Answer<T>> reply) {
     const bool taken = enqueue([&] {
       waiting_.reads.emplace_back([read = std::move(read), reply = std::move(reply)](Store& store) mutable {
-        reply(answer_of(read, store));
+        return reply(answer_of(read, store));
       });
     });
-    if (!taken) reply({.value = {}, .error = kClosed});
+    if (!taken) asio::post(io_, reply({.value = {}, .error = kClosed}));
   }
 
   template <typename T>
@@ -159,8 +165,15 @@ class Database::Writer {
   void work_off(Waiting& waiting) {
     auto outcomes = store_->commit(waiting.batches);
     if (store_->scrub_due()) store_->scrub();
-    for (std::size_t i = 0; i < outcomes.size(); ++i) waiting.replies[i](std::move(outcomes[i]));
-    for (auto& read : waiting.reads) read(*store_);
+    std::vector<Resume> resumes;
+    resumes.reserve(outcomes.size() + waiting.reads.size());
+    for (std::size_t i = 0; i < outcomes.size(); ++i)
+      resumes.push_back(waiting.replies[i](std::move(outcomes[i])));
+    for (auto& read : waiting.reads) resumes.push_back(read(*store_));
+    // Together: what was committed together wakes the io thread once.
+    asio::post(io_, [resumes = std::move(resumes)]() mutable {
+      for (Resume& resume : resumes) resume();
+    });
   }
 
   const asio::any_io_executor io_;

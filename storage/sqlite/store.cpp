@@ -3,6 +3,7 @@
 #include <SQLiteCpp/Exception.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
 #include <utility>
@@ -14,7 +15,8 @@ namespace keyturn::storage::sqlite {
 namespace {
 
 constexpr int kBusyMilliseconds = 5000;
-constexpr auto kSeenFor = std::chrono::days(30);  // Slack gives up on an envelope within hours
+constexpr std::int64_t kMostReserved = 1'000'000;  // entries; what the head says may be forged
+constexpr auto kSeenFor = std::chrono::days(30);   // Slack gives up on an envelope within hours
 
 // Back to where it can be run again, with nothing bound that a caller may free.
 class ResetAfterUse {
@@ -140,11 +142,13 @@ void Store::load_and_check() {
                     file_.string(), fault->sequence, fault->what));
   };
   ChainCheck check;
+  const ChainHead committed = read_head(database_);
+  loaded_.reserve(static_cast<std::size_t>(std::clamp(committed.sequence, std::int64_t{0}, kMostReserved)));
   for_each_entry(database_, std::numeric_limits<std::int64_t>::min(), [&](Entry entry) {
     refuse_if(check.next(entry));
     loaded_.push_back(std::move(entry));
   });
-  refuse_if(check.finish(read_head(database_)));
+  refuse_if(check.finish(committed));
   head_ = check.head();
 }
 

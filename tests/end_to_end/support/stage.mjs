@@ -24,10 +24,10 @@ const quick = { watch: '1500ms', grace: '7s', compromise_grace: '6s', reminder_b
   proof_every: '300ms', poll_every: '100ms', health_every: '300ms', retry_every: '300ms', late_after: '3s' };
 
 export class Stage {
-  static async open({ settings = {} } = {}) {
+  static async open({ settings = {}, consumers = 1 } = {}) {
     const stage = new Stage();
     stage.folder = await mkdtemp(join(tmpdir(), 'keyturn-test-'));
-    stage.sandbox = new Process(sandbox, ['serve', '--folder', stage.folder, '--quick']);
+    stage.sandbox = new Process(sandbox, ['serve', '--folder', stage.folder, '--quick', '--consumers', String(consumers)]);
     await until('the sandbox', () => stage.sandbox.output.includes('\n') || stage.sandbox.ended);
     assert.ok(!stage.sandbox.ended, stage.sandbox.errors);
     stage.places = JSON.parse(stage.sandbox.output);

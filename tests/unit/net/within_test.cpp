@@ -141,6 +141,40 @@ TEST_CASE("cancelling a coroutine cancels what it does within a limit, and that 
   CHECK(reports.empty());
 }
 
+TEST_CASE("operations that run all at once take as long as one, and all of them have ended") {
+  Loop loop;
+  int ended = 0;
+  const auto one = [](int& count) -> asio::awaitable<void> {
+    ++count;
+    while (count < 3) co_await sleep_for(1ms);  // for ever, if they ran one after the other
+  };
+  loop.run([](auto make, int& count) -> asio::awaitable<void> {
+    std::vector<asio::awaitable<void>> operations;
+    for (int i = 0; i < 3; ++i) operations.push_back(make(count));
+    co_await all(std::move(operations));
+    co_await all({});
+  }(one, ended));
+  CHECK(ended == 3);
+}
+
+TEST_CASE("when one of several operations fails, the others unwind and its own failure comes through") {
+  Loop loop;
+  bool unwound = false;
+  std::string why;
+  loop.run([](bool& left, std::string& reason) -> asio::awaitable<void> {
+    std::vector<asio::awaitable<void>> operations;
+    operations.push_back(sleep_and_note(left));
+    operations.push_back(fail_after(1ms));
+    try {
+      co_await all(std::move(operations));
+    } catch (const std::runtime_error& error) {
+      reason = error.what();
+    }
+  }(unwound, why));
+  CHECK(unwound);
+  CHECK(why == "the operation's own failure");
+}
+
 TEST_CASE("a failed task is reported once, by name") {
   Loop loop;
   std::vector<std::string> reports;

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "deploy/sandbox/bot_settings.h"
+#include "deploy/sandbox/world.h"
 
 using namespace keyturn::sandbox;
 using nlohmann::json;
@@ -56,4 +57,22 @@ TEST_CASE("the bot's settings name every place") {
     CHECK(toml.find(wanted) != std::string::npos);
   }
   CHECK(toml.find("grace = \"40s\"") != std::string::npos);
+}
+
+TEST_CASE("further apps that use the live key stand in the settings, behind the first one") {
+  Places places;
+  for (const char* name : {"slack", "stripe", "infisical", "heroku", "billing", "billing_staging", "control",
+                           "form", "metrics"}) {
+    places[name] = std::string("http://127.0.0.1:1000/") + name;
+  }
+  const std::string toml = settings_toml({.places = places,
+                                          .folder = "/tmp/x",
+                                          .infisical_identity = "id",
+                                          .quick = true,
+                                          .further_apps = further_apps(2)});
+  const auto first = toml.find("app = \"raxx-api-prod\"");
+  const auto second = toml.find("app = \"raxx-worker-002\"");
+  CHECK(first < second);
+  CHECK(second < toml.find("app = \"raxx-worker-003\""));
+  CHECK(toml.find("raxx-worker-004") == std::string::npos);
 }

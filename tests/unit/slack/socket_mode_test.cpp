@@ -2,6 +2,7 @@
 #include "integrations/slack/socket_mode.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "tests/unit/slack/fake_slack.h"
 
@@ -140,6 +141,25 @@ TEST_CASE("an envelope that waits for the disk doesn't hold up the next one") {
     release = true;
     co_await until([&b] { return b.slack.acks.size() == 2; });
   }(bot, released));
+}
+
+TEST_CASE("envelopes that reach the disk together are each acknowledged, once") {
+  Bot bot;
+  int waiting = 0;
+  bot.handle = [&waiting](Envelope) -> awaitable<json> {  // until all three wait, as for one commit
+    ++waiting;
+    co_await until([&waiting] { return waiting == 3; });
+    co_return json();
+  };
+  bot.play([](Bot& b) -> awaitable<void> {
+    co_await b.ready();
+    for (const char* id : {"e1", "e2", "e3"}) co_await b.slack.command(0, id);
+    co_await until([&b] { return b.slack.acks.size() == 3; });
+  }(bot));
+  std::set<std::string> acknowledged;
+  for (const auto& ack : bot.slack.acks) acknowledged.insert(ack.frame["envelope_id"]);
+  CHECK(acknowledged == std::set<std::string>{"e1", "e2", "e3"});
+  CHECK(bot.sent == 3);
 }
 
 TEST_CASE("a refresh in the middle of the traffic loses nothing") {

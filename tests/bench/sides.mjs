@@ -1,0 +1,56 @@
+// Who is measured: Keyturn's binary, the same command on Bolt, and a bot that does nothing (the load driver's own limit).
+// Each start gets a folder of its own, with a journal that is empty.
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Process, until } from '../end_to_end/support/process.mjs';
+
+export const sides = ['keyturn', 'bolt', 'rows', 'echo']; // rows: Bolt with a transaction for each command
+const bolt = 'tests/bench/bolt';
+
+const onBolt = (api, journal) => ['env', 'SLACK_BOT_TOKEN=xoxb-bench', 'SLACK_APP_TOKEN=xapp-bench', 'NODE_ENV=production',
+  process.env.KEYTURN_BENCH_NODE, `${bolt}/rotate.mjs`, api, journal];
+
+// The sandbox writes the settings; its emulators aren't asked for anything but to exist.
+export class World {
+  static async open(build, folder) {
+    const world = new World();
+    Object.assign(world, { build, folder, runs: 0 });
+    world.sandbox = new Process(join(build, 'keyturn-sandbox'), ['serve', '--folder', join(folder, 'sandbox'), '--quick']);
+    await until('the sandbox', () => world.sandbox.output.includes('\n') || world.sandbox.ended);
+    if (world.sandbox.ended) throw new Error(world.sandbox.errors);
+    return world;
+  }
+
+  // {command, log, journal}: what `side` is started with, against Slack's methods at `api`.
+  async command(side, api) {
+    const folder = join(this.folder, `${side}-${++this.runs}`);
+    await mkdir(folder);
+    const journal = join(folder, 'journal.db');
+    const commands = {
+      keyturn: async () => [join(this.build, 'keyturn'), 'run', '--config', await this.settings(folder, api)],
+      bolt: async () => onBolt(api, journal),
+      rows: async () => [...onBolt(api, journal), 'row-by-row'],
+      echo: async () => [join(this.build, 'tests/bench/bench_load'), 'echo', api],
+    };
+    return { command: await commands[side](), log: join(folder, 'log'), journal };
+  }
+
+  async settings(folder, api) {
+    const file = join(folder, 'keyturn.toml');
+    const text = await readFile(join(this.folder, 'sandbox/keyturn.toml'), 'utf8');
+    await writeFile(file, text.replace(/^api = ".*\/api"$/m, `api = "${api}"`)
+      .replace(/^journal = .*$/m, `journal = "${join(folder, 'journal.db')}"`));
+    return file;
+  }
+
+  async close() {
+    await this.sandbox.stop();
+    await rm(this.folder, { recursive: true });
+  }
+}
+
+export async function bytesOf(journal) {
+  let bytes = 0;
+  for (const ending of ['', '-wal']) bytes += await stat(journal + ending).then(({ size }) => size, () => 0);
+  return bytes;
+}
