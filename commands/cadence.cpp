@@ -95,7 +95,7 @@ asio::awaitable<void> Cadence::run() {
   }
 }
 
-// When to come back, if not with the next round.
+// When to come back, if not with the next round; at once after something was done.
 asio::awaitable<std::optional<TimePoint>> Cadence::attend(Target target) {
   const TimePoint now = desk_.clock.now();
   KeyAge known = age(target);
@@ -107,7 +107,7 @@ asio::awaitable<std::optional<TimePoint>> Cadence::attend(Target target) {
     if (now < first) co_return first;
     const std::string why = co_await look(target);
     if (!why.empty() && trouble_) trouble_("a look at the key of " + target.name(), why);
-    co_return std::nullopt;
+    co_return now;
   }
   Next next = next_reminder(target, known, sent_, now);
   if (!next.remind) co_return next.wake;
@@ -119,7 +119,7 @@ asio::awaitable<std::optional<TimePoint>> Cadence::attend(Target target) {
   }
   auto text = co_await reminder_text(target, known, *next.remind, std::move(not_looked));
   co_await announce(target, known, name_of(target, *next.remind), std::move(text));
-  co_return std::nullopt;
+  co_return now;
 }
 
 // Reads the key in use; journals and tells when it is another than the last known one. Why it could not be
