@@ -88,7 +88,7 @@ Answer retry(const State& s) {
 }
 
 Answer roll_back(const State& s, const std::string& user, TimePoint now) {
-  if (const auto reason = rotation::no_way_back(s, now)) return *reason;
+  if (const auto obstacle = rotation::no_way_back(s, now)) return obstacle->sentence;
   return Outcome{.events = {rotation::RollbackRequested{user}}, .boxes = {}};
 }
 

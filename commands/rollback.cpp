@@ -21,17 +21,18 @@ asio::awaitable<json> rollback(Desk& desk, RollbackCommand command, slack::Slash
   }
   const auto live = desk.runner.live(command.provider, command.environment);
   if (!live) {
+    co_await record_refusal(desk, from.user, "/rotate rollback " + name, "nothing_to_roll_back", once);
     co_return only_you(
         fmt::format("No rotation of {} is going on, so its old key is dead or was never replaced: there is "
                     "nothing to roll back to.",
                     views::escape(name)));
   }
-  if (live->compromise) {
-    co_await record_refusal(desk, from.user, "/rotate rollback " + name, "barred_under_compromise", once);
-  }
   const auto now = desk.clock.now();
   json answer = only_you(views::rollback_answer(*live, now));
-  if (rotation::no_way_back(*live, now)) co_return answer;
+  if (const auto obstacle = rotation::no_way_back(*live, now)) {
+    co_await record_refusal(desk, from.user, "/rotate rollback " + name, obstacle->code, once);
+    co_return answer;
+  }
   answer["blocks"] = json::array(
       {views::section(answer["text"]), views::actions("rollback_actions", {views::rollback_button(*live)})});
   co_return answer;

@@ -20,7 +20,7 @@ constexpr std::array kWords{
     Words{ActionKind::issue_form, "issue_form", "sending the one-time link"},
     Words{ActionKind::page_others, "page_others", "looking for another superadmin"},
     Words{ActionKind::check_old_key, "check_old_key", "asking Stripe whether the old key lives"},
-    Words{ActionKind::check_expiry, "check_expiry", "checking that nothing holds the old key any more"},
+    Words{ActionKind::check_expiry, "check_expiry", "checking which key Infisical and every app hold"},
     Words{ActionKind::probe_new_key, "probe_new_key", "asking Stripe about the new key"},
     Words{ActionKind::probe_old_again, "probe_old_again", "asking Stripe whether the old key still works"},
     Words{ActionKind::read_previous_key, "read_previous_key", "reading the old key from Infisical's history"},

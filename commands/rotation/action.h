@@ -20,7 +20,8 @@ enum class ActionKind {
   issue_form,         // mint a one-time link and send it to the operator
   page_others,        // the operator doesn't come: who else may act, and does the old key live?
   check_old_key,      // the provider, once: does the old key still live?
-  check_expiry,       // before the old key is ended early: does anything still hold it?
+  check_expiry,       // which key do the store and every app hold? Before the old one is ended early, and
+                      // after it was put back
   probe_new_key,      // the provider, with the key received
   probe_old_again,    // the provider, right after: is the old key still alive?
   read_previous_key,  // way back: the secret store's own copy of the old key, by secret id and version

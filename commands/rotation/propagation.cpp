@@ -115,6 +115,12 @@ bool has_failed(const std::vector<integrations::Release>& releases, int wanted) 
          (found->status == ReleaseStatus::failed || found->status == ReleaseStatus::expired);
 }
 
+// What the dynos run, when the newest release failed.
+int newest_good(const std::vector<integrations::Release>& releases) {
+  const auto good = std::ranges::find(releases, ReleaseStatus::succeeded, &integrations::Release::status);
+  return good == releases.end() ? releases.front().version : good->version;
+}
+
 // The code that runs: of the newest release that succeeded.
 std::string released_code(const std::string& app, const std::vector<integrations::Release>& releases) {
   const auto good = std::ranges::find(releases, ReleaseStatus::succeeded, &integrations::Release::status);
@@ -156,9 +162,16 @@ asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std:
     }
   }
   const auto releases = co_await systems_.consumer.releases(app, kReleasesLookedAt);
-  // On the way back an app may never have had the new key: then no release is wanted.
-  const bool untouched = state->way_back() && already_there;
-  if (releases.empty() || (releases.front().version <= release_before && !untouched)) {
+  // On the way back an app may never have had the new key: then no release is wanted, nor mended.
+  const bool untouched =
+      state->way_back() && already_there && !releases.empty() && releases.front().version <= release_before;
+  if (untouched) {
+    co_return Outcome{
+        .events = {ConsumerUpdated{
+            .app = app, .already_there = true, .release = newest_good(releases), .request_id = request_id}},
+        .boxes = {}};
+  }
+  if (releases.empty() || releases.front().version <= release_before) {
     fail(System::heroku, app + " has made no release for the change yet", /*can_retry=*/true, request_id);
   }
   int release = releases.front().version;

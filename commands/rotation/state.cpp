@@ -29,6 +29,13 @@ std::string State::operator_name() const {
 
 bool State::old_key_deleted() const {
   if (old_key_died_early()) return true;
+  // Asked about it to put it back, Stripe refused it.
+  if (const auto back = probed.find(ActionKind::probe_previous_key); back != probed.end()) {
+    if (std::ranges::any_of(back->second.event.probes, [](const Probe& probe) {
+          return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
+        }))
+      return true;
+  }
   if (!expiry_requested_at || !old_key_checked || old_key_checked->at < *expiry_requested_at) return false;
   const Answer answer = old_key_checked->event.old_key.answer;
   return answer == Answer::expired || answer == Answer::unknown_key;
@@ -183,6 +190,7 @@ struct Apply {
   // A retry forgets what made the procedure stop: the failures, and a watch that found something.
   void operator()(const RetryRequested&) const {
     forget_consumer_of(s.halted);
+    if (s.halted && s.halted->event.action.kind == ActionKind::store_key) s.stored.reset();
     s.halted.reset();
     s.retried_at = at;
     s.tries.clear();
@@ -208,6 +216,7 @@ struct Apply {
     if (!by_release && !by_watch) return;
     s.updated.erase(app);
     s.running.erase(app);
+    s.watched.erase(app);
     s.billing_watched.reset();  // perhaps healthy with the old key
   }
   void operator()(const RollbackRequested& e) const { s.rollback = {e, at}; }

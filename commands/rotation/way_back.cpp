@@ -49,8 +49,71 @@ Step look_back(const State& s, TimePoint now) {
   if (!s.probed.contains(ActionKind::probe_previous_key))
     missing.push_back(plain(ActionKind::probe_previous_key));
   if (!missing.empty()) return attempt_all(s, now, missing);
-  if (auto reason = unfit(s)) return record({RollbackBarred{*reason}});
-  return std::nullopt;
+  const auto reason = unfit(s);
+  if (!reason) return std::nullopt;
+  // Once something may have been put back, "nothing was put back" would be a guess.
+  if (s.store_begun)
+    return record(
+        {Halted{.action = plain(ActionKind::probe_previous_key), .sentence = "because " + *reason}});
+  return record({RollbackBarred{*reason}});
+}
+
+// Since when a look at the whole tells what the watch has led to.
+TimePoint watched_since(const State& s) {
+  TimePoint since = std::max(s.billing_watched->at, s.retried_at.value_or(s.billing_watched->at));
+  for (const auto& [app, watched] : s.watched) since = std::max(since, watched.at);
+  return since;
+}
+
+Decision stop(Action action, std::string reason) {
+  return record({Halted{.action = std::move(action), .sentence = "because " + std::move(reason)}});
+}
+
+// The old key may have died during the watch, without a line in any log.
+Step old_key_lives(const State& s, TimePoint now) {
+  const Action ask = plain(ActionKind::check_old_key);
+  const TimePoint since = watched_since(s);
+  const auto& checked = s.old_key_checked;
+  if (!checked || checked->at < since) return attempt(s, now, ask);
+  const Probe& probe = checked->event.old_key;
+  if (dead(probe)) {
+    return stop(ask,
+                "Stripe refuses the old key, which was just put back: create a fresh restricted key with the "
+                "same permissions, and put it into Infisical and every app");
+  }
+  if (now >= *s.old_key_deadline()) {
+    return stop(ask,
+                "the old key's time was over before the way back was: create a fresh restricted key with "
+                "the same permissions, and put it into Infisical and every app");
+  }
+  if (probe.answer == Answer::granted || probe.answer == Answer::denied) return std::nullopt;
+  if (checked->at > since + s.target.timing.retry_limit)
+    return stop(ask, "Stripe gives no usable answer about the old key");
+  const TimePoint again = due_again(checked->at, s.target.timing.retry_every, now);
+  return now < again ? wait_until(again) : attempt(s, now, ask);
+}
+
+// What was put back may have been replaced again. The action is what trying again does anew.
+Step old_key_held(const State& s, TimePoint now) {
+  const Action look = plain(ActionKind::check_expiry);
+  const auto& checked = s.expiry_checked;
+  if (!checked || checked->at < watched_since(s)) return attempt(s, now, look);
+  const ExpiryChecked& found = checked->event;
+  if (found.stored_fingerprint != s.current->event.fingerprint) {
+    return stop(plain(ActionKind::store_key),
+                found.stored_fingerprint.empty()
+                    ? "Infisical does not show which key it holds"
+                    : "Infisical holds another key by now, " + found.stored_fingerprint);
+  }
+  if (found.strays.empty()) return std::nullopt;
+  return stop({ActionKind::await_consumer, found.strays.front()},
+              found.strays.front() + " no longer holds the old key: somebody set another one");
+}
+
+Step confirm(const State& s, TimePoint now) {
+  if (s.rolled_back) return std::nullopt;
+  if (auto decision = old_key_held(s, now)) return decision;
+  return old_key_lives(s, now);
 }
 
 Step roll_back(const State& s, TimePoint now) {
@@ -78,7 +141,7 @@ Step await_old_keys_end(const State& s, TimePoint now) {
 
 Step close_rolled_back(const State&, TimePoint) { return end("rolled_back"); }
 
-constexpr std::array<StepFunction, 10> kWayBack = {
+constexpr std::array<StepFunction, 11> kWayBack = {
     finish,              // over already
     begin_way_back,      // once no write of the way forth is under way
     wait_for_a_person,   // something went wrong on the way back
@@ -86,6 +149,7 @@ constexpr std::array<StepFunction, 10> kWayBack = {
     store,               // Infisical
     propagate,           // every consumer, canary first; those that never changed are left alone
     verify,              // logs and the billing endpoint, for the watch time
+    confirm,             // once more: the old key lives, and everything holds it
     roll_back,           // secret.rotate.rolled_back
     await_old_keys_end,  // the deadline stands
     close_rolled_back,
@@ -109,18 +173,24 @@ Duration way_back_takes(const State& s) {
   return propagation + s.target.watch;
 }
 
-std::optional<std::string> no_way_back(const State& s, TimePoint now) {
-  if (s.rolled_back) return "This rotation is rolled back already.";
-  if (s.rollback) return "The way back is being gone already.";
-  if (s.cancelled_at || s.refused || !s.live()) return "This rotation is over.";
-  if (s.compromise) return "Rolling back is barred: the old key may be in other hands.";
-  if (!s.store_begun && !s.stored) return "There is nothing to roll back: the new key has been put nowhere.";
+std::optional<Obstacle> no_way_back(const State& s, TimePoint now) {
+  if (s.rolled_back) return Obstacle{"already_rolled_back", "This rotation is rolled back already."};
+  if (s.rollback) return Obstacle{"rollback_under_way", "The way back is being gone already."};
+  if (s.cancelled_at || s.refused || !s.live()) return Obstacle{"rotation_over", "This rotation is over."};
+  if (s.compromise) {
+    return Obstacle{"barred_under_compromise", "Rolling back is barred: the old key may be in other hands."};
+  }
+  if (!s.store_begun && !s.stored) {
+    return Obstacle{"nothing_to_roll_back",
+                    "There is nothing to roll back: the new key has been put nowhere."};
+  }
   if (s.old_key_deleted() || s.proven_dead_at || now >= *s.old_key_deadline())
-    return "The old key is dead, so there is no way back to it.";
+    return Obstacle{"old_key_dead", "The old key is dead, so there is no way back to it."};
   const Duration left = *s.old_key_deadline() - now;
   if (left < way_back_takes(s)) {
-    return fmt::format("The old key dies in {}, and putting it back and watching it takes about {}.",
-                       storage::in_words(left), storage::in_words(way_back_takes(s)));
+    return Obstacle{"too_late",
+                    fmt::format("The old key dies in {}, and putting it back and watching it takes about {}.",
+                                storage::in_words(left), storage::in_words(way_back_takes(s)))};
   }
   return std::nullopt;
 }

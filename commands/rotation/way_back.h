@@ -13,8 +13,12 @@ namespace keyturn::commands::rotation {
 // Once a rollback was requested; read `kWayBack` in way_back.cpp from top to bottom.
 Decision decide_way_back(const State& state, TimePoint now);
 
-// Why there is no way back, as a sentence for people; nothing: there is one.
-std::optional<std::string> no_way_back(const State& state, TimePoint now);
+struct Obstacle {
+  std::string code;  // in the journal
+  std::string sentence;
+};
+// Why there is no way back; nothing: there is one.
+std::optional<Obstacle> no_way_back(const State& state, TimePoint now);
 
 // How long the way back will take, as far as the way forth tells: what the consumers took, and the watch.
 Duration way_back_takes(const State& state);

@@ -199,7 +199,12 @@ std::string found_before_end(const State& s) {
 Message early_end(const State& s) {
   std::string text = fmt::format("*Ending the old key `{}` of {} early.* {}", s.current->event.fingerprint,
                                  name_of(s), found_before_end(s));
-  if (s.proven_dead_at) {
+  if (s.rollback) {
+    text = fmt::format(
+        "*Don't expire the old key `{}` of {}*: {} has asked for the way back, and billing "
+        "depends on it.",
+        s.current->event.fingerprint, name_of(s), mention(s.rollback->event.by));
+  } else if (s.proven_dead_at) {
     text += "\nIt is proven dead.";
   } else if (ended_early(s)) {
     text += fmt::format("\nStripe refused it at {}: the proof is being taken.",

@@ -73,6 +73,16 @@ std::string headline(const State& s, TimePoint now) {
   return {};
 }
 
+namespace {
+
+// On the way back, Stripe refused the key that goes back.
+bool old_key_gone(const State& s) {
+  const auto& checked = s.old_key_checked;
+  return s.old_key_deleted() || (checked && checked->at >= *s.back_since && dead(checked->event.old_key));
+}
+
+}  // namespace
+
 // The sentence that every bad message carries.
 std::string billing_now(const State& s) {
   if (died_unattended(s)) {
@@ -83,6 +93,9 @@ std::string billing_now(const State& s) {
     return "*Billing is failing, or about to*: what it runs with is not a key that works.";
   }
   const bool everywhere = s.stored && s.running.size() == s.target.consumers.size();
+  if (s.way_back() && old_key_gone(s)) {
+    return "*Stripe refuses the old key*: billing fails wherever that is what it runs with.";
+  }
   if (s.way_back()) {
     return fmt::format(
         "Billing runs on {}, which expires {}.",
@@ -92,10 +105,9 @@ std::string billing_now(const State& s) {
   if (everywhere) return "Billing runs on the new key.";
   if (!s.updated.empty()) {
     return "Some consumers may run on the new key and some on the old one" +
-           std::string(s.old_key_died_early() ? ", which is dead."
-                                              : "; both work until the old one expires.");
+           std::string(s.old_key_deleted() ? ", which is dead." : "; both work until the old one expires.");
   }
-  if (s.old_key_died_early()) return "*The old key is dead*: billing fails until the new key is in place.";
+  if (s.old_key_deleted()) return "*The old key is dead*: billing fails until the new key is in place.";
   if (s.received) {
     return fmt::format("Billing runs on the old key, which expires {}.",
                        date(s.received->event.old_key_expires_at));
@@ -307,7 +319,7 @@ Message died_early(const State& s) {
 
 // Beside "Try again"; nothing to say before anything was put anywhere.
 std::string way_back_in_words(const State& s) {
-  if (const auto reason = no_way_back(s, s.halted->at)) return escape(*reason);
+  if (const auto obstacle = no_way_back(s, s.halted->at)) return escape(obstacle->sentence);
   return fmt::format(
       "There is a way back as long as the old key lives: `/rotate rollback {}`, or *Roll back* in "
       "the operator's DM.",

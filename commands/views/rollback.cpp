@@ -4,6 +4,7 @@
 
 #include "commands/rotation/way_back.h"
 #include "commands/views/blocks.h"
+#include "commands/views/progress.h"
 
 namespace keyturn::commands::views {
 
@@ -28,6 +29,8 @@ std::string fresh_key(const State& s) {
     text += " and must not call";
     for (const auto& endpoint : s.target.denied) text += fmt::format(" `{}`", escape(endpoint));
   }
+  if (const auto probed = s.probed.find(ActionKind::probe_old_key); probed != s.probed.end())
+    text += ". The old one answered: " + endpoint_summary(probed->second.event);
   return text + fmt::format(". Put it into Infisical (`{}`) and every app.", escape(s.target.store.name));
 }
 
@@ -37,6 +40,9 @@ std::string apps_of(const Leg& leg) {
     text += fmt::format("{}{} release v{}", text.empty() ? "" : ", ", escape(app), updated.event.release);
   return text.empty() ? "no app" : text;
 }
+
+// Where Slack shows no dates.
+std::string utc(TimePoint time) { return storage::to_iso8601(time).substr(11, 5) + " UTC"; }
 
 std::string rotate_anew(const State& s) { return fmt::format("`/rotate {}`", s.target.name()); }
 
@@ -66,10 +72,13 @@ Message done(const State& s) {
       "the "
       "billing endpoint were watched for {}.\n*That key still expires {}*: nothing puts this off. *What to "
       "do*: find out what was wrong with the new key, then {} before that time.\nThe new key `{}` is "
-      "abandoned: rotating it in the dashboard replaces it; if nobody does, ⋯ → *Expire key*.\nOperator: {}",
+      "abandoned, and *still works*: rotating it replaces it; if nobody does, <{}|dashboard> → *{}*, of the "
+      "two "
+      "the one without a remaining time → ⋯ → *Expire key*. Keyturn does not look whether it is dead.\n"
+      "Operator: {}",
       escape(s.target.store.name), s.current->event.fingerprint, s.stored->event.version, apps_of(s),
       in_words(s.target.watch), date(*s.old_key_deadline()), rotate_anew(s), s.received->event.fingerprint,
-      mention(s.operator_id));
+      s.target.dashboard_url, escape(s.target.dashboard_key_name), mention(s.operator_id));
   return to_channel("channel_rolled_back", s.target.name() + " is rolled back",
                     "Rolled back: " + s.target.name(), text, s);
 }
@@ -93,9 +102,9 @@ Message over(const State& s) {
 }  // namespace
 
 std::string rollback_answer(const State& s, storage::TimePoint now) {
-  if (const auto reason = no_way_back(s, now)) {
+  if (const auto obstacle = no_way_back(s, now)) {
     const bool needs_another = s.received && !s.rollback && (s.store_begun || s.stored);
-    return escape(*reason) + (needs_another ? fresh_key(s) : "");
+    return escape(obstacle->sentence) + (needs_another ? fresh_key(s) : "");
   }
   return fmt::format(
       "The old key `{}` works until {} ({} left); the way back takes about {}. Keyturn would put it into "
@@ -109,7 +118,10 @@ std::string rollback_answer(const State& s, storage::TimePoint now) {
 
 Button rollback_button(const State& s) {
   return {std::string(kRollBack), "Roll back", s.id, "danger",
-          "The old key goes back into Infisical and every app. It still expires at its deadline."};
+          fmt::format(
+              "The old key {} goes back into Infisical and every app. It still expires at {}. The new key "
+              "{} is abandoned.",
+              s.current->event.fingerprint, utc(*s.old_key_deadline()), s.received->event.fingerprint)};
 }
 
 std::vector<Message> rollback_messages(const State& s, storage::TimePoint) {

@@ -66,6 +66,7 @@ test('inside the grace any superadmin can go back, and the next rotation closes 
   const requested = await stage.entry('secret.rotate.rollback.requested');
   assert.equal(requested.actor, 'U0GRACE');
   assert.match(await stage.command('rollback stripe prod'), /rolled back already/);
+  assert.equal((await stage.entry('command.refused')).context.code, 'already_rolled_back');
   assert.match(await stage.command('stripe prod'), /started/);
   assert.equal((await stage.closed()).context.outcome, 'rolled_back');
   await stage.message(adasMessages, /What only you can check/);
@@ -80,6 +81,46 @@ test('out of a stop: the button beside Try again goes back, also when the releas
   const status = await stage.message(adasMessages, /stopped; it waits for a person/);
   await stage.click(status, button);
   await assertRolledBack(stage, before, { heroku: 2 });
+});
+
+// One key for both apps, and the second one as the prod target's second consumer.
+async function twoConsumers(stage, second) {
+  const shared = await stage.createKey({ name: 'raxx-shared', mode: 'live',
+    permissions: ['customer_read', 'subscription_read', 'invoice_read', 'charge_read'] });
+  await stage.act('/infisical/put', { environment: 'prod', name: variable, value: shared });
+  for (const app of ['raxx-api-prod', second]) await stage.act('/heroku/config', { app, name: variable, value: shared });
+  await stage.rewrite((text) => text.replace(/(app = "raxx-api-prod"\nvariable = .*\n)/,
+    `$1\n[[target.consumer]]\napp = "${second}"\nvariable = "${variable}"\n`));
+  const settled = ({ dynos, releases }) => dynos.every(({ state, release }) => state === 'up' && release === releases.at(-1).version);
+  await until('the apps to run it', async () => (await stage.state()).heroku.apps.every(settled));
+}
+
+test('out of a propagation that stopped at the second app: the first goes back, the second is left alone', async (t) => {
+  const second = 'raxx-api-staging';
+  const stage = await Stage.open({ settings: { grace: `${grace}s`, reminder_before: '5s' } });
+  t.after(() => stage.close());
+  await twoConsumers(stage, second);
+  await stage.startBot();
+  const before = await snapshot(stage);
+  await stage.act('/fault', { system: 'heroku', kind: 'status', status: 403, method: 'PATCH', path: `/apps/${second}/config-vars` });
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  const key = await stage.rotateInDashboard(grace, 'raxx-shared');
+  assert.equal((await stage.submit(link, key, grace)).state, 'received');
+  await stage.message(ops, /There is a way back/, 30000);
+  assert.ok(config(await stage.state()).endsWith(key.slice(-6)), 'the canary has the new key');
+  await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), button);
+  await stage.message(ops, /is rolled back\./, 40000);
+  const { state, writes } = await since(stage, before);
+  const [now, then] = [state, before.state].map((one) => holdings(one).heroku);
+  const of = (apps, app) => apps.find(({ name }) => name === app);
+  assert.deepEqual(of(now, second), of(then, second), 'not a release, not a restart');
+  assert.equal(of(now, 'raxx-api-prod').config[variable], of(then, 'raxx-api-prod').config[variable]);
+  assert.equal(of(now, 'raxx-api-prod').releases.length, of(then, 'raxx-api-prod').releases.length + 2);
+  assert.equal(newest(state).tail, newest(before.state).tail);
+  assert.equal(writes.filter((write) => write.includes(second)).length, 1, 'the one that was refused');
+  await assertNowhere(stage, stage.keys);
 });
 
 for (const moment of ['secret.rotate.rollback.began', 'secret.rotate.rollback.previous_key.read']) {
@@ -127,4 +168,5 @@ test('after a leak, for a stranger, and with nothing put anywhere there is no wa
   await stage.start();
   await stage.message(adasMessages, /What only you can check/);
   assert.match(await stage.command('rollback stripe prod'), /nothing to roll back/);
+  assert.equal((await stage.entry('command.refused')).context.code, 'nothing_to_roll_back');
 });

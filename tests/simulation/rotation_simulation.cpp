@@ -149,7 +149,8 @@ void RotationSimulation::check_event(const State& before, const Event& event) {
     require(!world_.old_key_alive(now_), "called dead while it is alive");
     require(proofs_in_a_row(before) >= before.target.timing.proof_count, "called dead with too few proofs");
   }
-  if (std::holds_alternative<Cancelled>(event) || std::holds_alternative<Refused>(event))
+  const bool hopeless = before.way_back() && before.halted && now_ >= *before.old_key_deadline();
+  if ((std::holds_alternative<Cancelled>(event) && !hopeless) || std::holds_alternative<Refused>(event))
     require(!before.received, "given up after the key was received");
   for (const auto purpose : destroyed_by(event)) {
     if (std::holds_alternative<Closed>(event)) continue;
@@ -168,6 +169,9 @@ void RotationSimulation::check_event(const State& before, const Event& event) {
   if (std::holds_alternative<RolledBack>(event)) {
     require(before.way_back() && before.billing_watched.has_value(), "rolled back without a watch");
     require(world_.stored() == "old-1", "rolled back, and the store has another key");
+    require(before.old_key_checked && world_.old_key_alive(before.old_key_checked->at),
+            "rolled back to a key that was dead when last asked");
+    require(now_ < *before.old_key_deadline(), "rolled back to a key whose time is over");
     for (const auto& consumer : before.target.consumers) {
       require(world_.held_by(consumer.app) == "old-1",
               "rolled back, and " + consumer.app + " has another key");
@@ -285,6 +289,8 @@ void RotationSimulation::operator_acts() {
   operator_at_.reset();
   if (state_.halted) {
     if (somebody_rolls_back(0.3)) return;
+    // What was put back is dead: there is nothing to try again. A fresh key is made by hand.
+    if (state_.way_back() && now_ >= *state_.old_key_deadline()) return append({Cancelled{}});
     world_.mend();
     world_.log_shows_failure = false;
     append({RetryRequested{}});
@@ -320,6 +326,8 @@ bool RotationSimulation::step() {
     return true;
   }
   if (somebody_rolls_back(0.01)) return true;
+  if (state_.way_back() && state_.billing_watched && !state_.expiry_checked && dice_.chance(0.1))
+    world_.meddle(state_);
   if (operator_at_ && now_ >= *operator_at_) {
     operator_acts();
     return true;

@@ -66,6 +66,10 @@ class ScriptedPerformer final : public Performer {
   std::exception_ptr fail_with;
 
  private:
+  static const std::string& wanted(const State& state) {
+    return state.way_back() ? state.current->event.fingerprint : state.received->event.fingerprint;
+  }
+
   Event outcome(const Action& action, const State& state) {
     const std::string& app = action.subject;
     switch (action.kind) {
@@ -80,10 +84,19 @@ class ScriptedPerformer final : public Performer {
       case ActionKind::probe_old_key:
       case ActionKind::probe_new_key:
       case ActionKind::probe_old_again:
+      case ActionKind::probe_previous_key:
         return healthy_probe(action.kind);
+      case ActionKind::read_previous_key:
+        return PreviousKeyRead{.version = 4, .found = "same", .request_id = {}};
+      case ActionKind::check_expiry:
+        return ExpiryChecked{.stored_fingerprint = outside_.stored, .strays = {}, .request_id = {}};
+      case ActionKind::check_old_key:
+        return OldKeyChecked{probe("GET /v1/customers", clock_.now() < *state.old_key_deadline()
+                                                            ? Answer::granted
+                                                            : Answer::expired)};
       case ActionKind::store_key:
-        if (outside_.stored != state.received->event.fingerprint) {
-          outside_.stored = state.received->event.fingerprint;
+        if (outside_.stored != wanted(state)) {
+          outside_.stored = wanted(state);
           ++outside_.version;
           ++outside_.writes;
         }
@@ -92,7 +105,7 @@ class ScriptedPerformer final : public Performer {
       case ActionKind::update_consumer:
         if (outside_.held[app] != outside_.stored) {
           outside_.held[app] = outside_.stored;
-          outside_.releases[app] = 11;
+          outside_.releases[app] = std::max(outside_.releases[app], 10) + 1;
           ++outside_.changes[app];
         }
         return ConsumerUpdated{
@@ -155,6 +168,7 @@ struct Rotation {
   Outside outside;
   std::unique_ptr<Process> process;
   int deaths = 0;
+  bool turns_back = false;  // a person asks for it as soon as the rotation is complete
 
   std::shared_ptr<const State> state() const {
     const auto all = process->runner.all();
@@ -196,6 +210,10 @@ struct Rotation {
     }
     if (s->halted) {
       process->change(s->id, {RetryRequested{}});
+      return true;
+    }
+    if (turns_back && s->completed && !s->rollback) {
+      process->change(s->id, {RollbackRequested{"U2"}});
       return true;
     }
     return false;
@@ -267,6 +285,34 @@ TEST_CASE("killed at any commit, a rotation ends as if nothing had happened") {
       CHECK(rotation.deaths == 1);
       CHECK(ending_of(rotation) == expected);
       CHECK(rotation.journal.count("secret.rotate.completed") == 1);
+      CHECK(rotation.journal.count("secret.rotate.closed") == 1);
+    }
+  }
+}
+
+TEST_CASE("killed at any commit, a rollback ends as if nothing had happened") {
+  Rotation undisturbed;
+  undisturbed.turns_back = true;
+  undisturbed.run();
+  const std::string expected = ending_of(undisturbed);
+  CHECK(expected.starts_with("rolled_back version 6 canary v12 second v12"));
+  CHECK(expected.find("writes 2 2 2") != std::string::npos);
+  CHECK(expected.find("boxes 0") != std::string::npos);
+  CHECK(undisturbed.outside.stored == "old-1");
+  const int commits = undisturbed.journal.commits;
+  for (const auto death : {MemoryJournal::Death::before_writing, MemoryJournal::Death::after_writing}) {
+    for (int number = 1; number <= commits; ++number) {
+      INFO("killed at commit " << number
+                               << (death == MemoryJournal::Death::after_writing ? ", after" : ", before"));
+      Rotation rotation;
+      rotation.turns_back = true;
+      rotation.journal.death = death;
+      rotation.journal.dies_at = number;
+      rotation.run();
+      CHECK(rotation.deaths == 1);
+      CHECK(ending_of(rotation) == expected);
+      CHECK(rotation.outside.held == undisturbed.outside.held);
+      CHECK(rotation.journal.count("secret.rotate.rolled_back") == 1);
       CHECK(rotation.journal.count("secret.rotate.closed") == 1);
     }
   }

@@ -73,6 +73,14 @@ std::string World::wanted(const State& state) {
   return state.way_back() ? state.current->event.fingerprint : state.received->event.fingerprint;
 }
 
+std::vector<std::string> World::strays(const State& state) {
+  std::vector<std::string> found;
+  for (const auto& consumer : state.target.consumers) {
+    if (held_by(consumer.app) != stored_) found.push_back(consumer.app);
+  }
+  return found;
+}
+
 std::vector<Event> World::perform(const Action& action, const State& state, TimePoint now) {
   if (now < down_until) return {failure(action, true, "it answered with a server error (503)")};
   if (broken_.contains(action)) return {failure(action, false, "still broken")};
@@ -105,7 +113,7 @@ std::vector<Event> World::perform(const Action& action, const State& state, Time
     case ActionKind::check_old_key:
       return {OldKeyChecked{ask_old("GET /v1/customers", now)}};
     case ActionKind::check_expiry:
-      return {ExpiryChecked{.stored_fingerprint = stored_, .strays = {}, .request_id = {}}};
+      return {ExpiryChecked{.stored_fingerprint = stored_, .strays = strays(state), .request_id = {}}};
     case ActionKind::issue_form:
       return {FormSent{"D1", "1.1"}};
     case ActionKind::read_previous_key:

@@ -46,6 +46,18 @@ class World {
 
   // The dashboard click. Answers the key that is then shown.
   StripeKey rotate_in_dashboard(Duration grace, TimePoint now, bool wrong_key);
+  // Somebody sets another key by hand, without a word.
+  void meddle(const State& state) {
+    const int victim = dice_.from(0, static_cast<int>(state.target.consumers.size()));
+    const bool store = victim == static_cast<int>(state.target.consumers.size());
+    const std::string key = state.received->event.fingerprint;
+    if (store) {
+      stored_ = key;
+      ++version_;
+    } else {
+      held_[state.target.consumers[static_cast<std::size_t>(victim)].app] = key;
+    }
+  }
   // Somebody looks after whatever has failed for good.
   void mend() {
     broken_.clear();
@@ -68,6 +80,7 @@ class World {
   TimePoint down_until;            // until then every system answers with a server error
 
  private:
+  std::vector<std::string> strays(const State& state);
   static std::string wanted(const State& state);  // the key that is to be everywhere
   std::vector<Event> probe(ActionKind purpose, const State& state, TimePoint now);
   Probe ask_old(const std::string& endpoint, TimePoint now);
