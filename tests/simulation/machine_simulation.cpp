@@ -36,6 +36,7 @@ class MachineSimulation::Worker final : public Performer {
     if (dies == Dies::before_effect) co_await die();
     machine_.check_effect(action);
     ++machine_.effects;
+    if (action.kind == ActionKind::take_proof) ++machine_.looks_since_hand_;
     Outcome outcome{.events = machine_.world_.perform(action, *state, machine_.clock_.now()), .boxes = {}};
     if (dies == Dies::after_effect) co_await die();
     if (action.kind == ActionKind::read_current_key)
@@ -175,6 +176,9 @@ void MachineSimulation::check_entry(const State& before, const storage::Entry& e
   }
   if (closed && closed->outcome == "rotated") {
     require(!world_.old_key_alive(clock_.now()), "closed with the old key alive");
+    for (const auto& consumer : before.target.consumers)
+      require(world_.held_by(consumer.app) == world_.stored() || looks_since_hand_ == 0,
+              "closed as rotated, and " + consumer.app + " was seen with another key");
     require(proofs_in_a_row(before) >= before.target.timing.proof_count, "closed with too few proofs");
   }
   if (std::holds_alternative<ProvenDead>(event))
@@ -326,6 +330,7 @@ void MachineSimulation::operator_acts() {
 void MachineSimulation::somebody_sets_an_app() {
   if (!told_.completed || told_.closed || by_hand > 1 || !dice_.chance(0.005)) return;
   ++by_hand;
+  looks_since_hand_ = 0;
   world_.set_by_hand(told_.target.consumers.back().app, "set by hand");
 }
 

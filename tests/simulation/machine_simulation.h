@@ -67,6 +67,7 @@ class MachineSimulation {
   std::size_t folded_ = 0;
   std::string violation_;  // found inside a coroutine, where an exception would be taken for a failure
   int settled_ = 0;
+  int looks_since_hand_ = 0;  // proofs taken since somebody set an app by hand
   bool worker_dead_ = false, disk_refuses_ = false;
   std::optional<StripeKey> shown_;  // the key that the dashboard showed and nobody has rejected
   Duration shown_grace_{};

@@ -117,7 +117,7 @@ TEST_CASE("whatever the machine does, nothing is lost and nothing is green that 
 
 TEST_CASE(
     "server errors everywhere for an hour inside a grace of one hour: the team is told, and no key is lost") {
-  int rotated = 0, told = 0;
+  int rotated = 0, heard = 0;
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     MachineSimulation machine(seed, /*outage=*/1h);
     try {
@@ -128,13 +128,13 @@ TEST_CASE(
     const State& s = machine.state();
     if (!s.received) continue;
     REQUIRE(s.compromise);
-    told += s.halts > 0 || s.reminded ? 1 : 0;
+    heard += s.halts > 0 || s.reminded ? 1 : 0;
     rotated += machine.ending() == "rotated" ? 1 : 0;
     if (machine.ending() == "rotated")
       CHECK((s.halts > 0 || s.reminded || s.received->event.grace_chosen < 1h));
   }
   CHECK(rotated > 100);
-  CHECK(told > 100);
+  CHECK(heard > 100);
 }
 
 }  // namespace keyturn::test
