@@ -418,7 +418,7 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
   for (Message& message : attendance_messages(s, now)) messages.push_back(std::move(message));
   if (s.completed) messages.push_back(summary(s));
   for (Message& message : rollback_messages(s, now)) messages.push_back(std::move(message));
-  if (s.reminded) messages.push_back(reminder(s));
+  if (s.reminded && s.received) messages.push_back(reminder(s));  // a key set aside since has no deadline
   if (s.still_alive_at) messages.push_back(still_alive(s));
   if (s.proven_dead_at) messages.push_back(proof(s));
   return messages;

@@ -27,7 +27,7 @@ test('a key that comes due is reminded of, each reminder once across a crash, an
   await stage.message(ops, /is overdue/, 40000);
   const late = await stage.message(ops, /<@U0ADMIN> <@U0GRACE> \*The rotation of stripe prod is overdue/, 40000);
   assert.match(late.all, /Billing is not affected/);
-  assert.match(await stage.command('due', 'U0MEMBER'), /^\*stripe prod\*: never rotated[^]*overdue since[^]*\*stripe staging/);
+  assert.match(await stage.command('due', 'U0MEMBER'), /\*stripe prod\*: never rotated[^\n]*overdue since/);
 
   // A rotation ends it.
   await stage.start();

@@ -157,8 +157,12 @@ void MachineSimulation::check() {
   require(live <= 1, "two live rotations of one target");
   if (++settled_ % 32 != 0) return;
   const auto state = process_->runner.find(told_.id);
-  require(!state || dump(*state, clock_.now()) == dump(told_, clock_.now()),
-          "what the runner holds in memory is not the fold of the journal");
+  const std::string held = state ? dump(*state, clock_.now()) : "", folded = dump(told_, clock_.now());
+  const auto differs = std::ranges::mismatch(held, folded);
+  require(!state || held == folded, "what the runner holds in memory is not the fold of the journal: \"" +
+                                        std::string(differs.in1, held.end()).substr(0, 200) +
+                                        "\" instead of \"" +
+                                        std::string(differs.in2, folded.end()).substr(0, 200) + "\"");
 }
 
 void MachineSimulation::check_entry(const State& before, const storage::Entry& entry) {

@@ -31,7 +31,8 @@ commands::Target target_in(const std::string& environment) {
 TEST_CASE("each target's line is about its own newest rotation and its own last completion") {
   StatusFixture desk;
   const std::string first = desk.start(target_in("prod"));
-  desk.happens(first, {Completed{.context = {}}, Closed{.outcome = "rotated"}});
+  desk.happens(first, {current_key(), KeyReceived{.fingerprint = "new-1"}, Completed{.context = {}},
+                       Closed{.outcome = "rotated"}});
   desk.clock.time += std::chrono::hours(1);
   const std::string second = desk.start(target_in("prod"));
   desk.happens(second, {Refused{.code = "drift", .sentence = "They differ.", .alarm = false},
@@ -40,7 +41,7 @@ TEST_CASE("each target's line is about its own newest rotation and its own last 
   desk.start(target_in("staging"));
 
   const std::string text = desk.status({target_in("prod"), target_in("staging"), target_in("dev")});
-  CHECK(text.find("*stripe prod*: last rotated") == 0);
+  CHECK(text.find("*stripe prod*: rotated 2 hours ago") == 0);
   CHECK(text.find("\n*stripe staging*: checking") != std::string::npos);
   CHECK(text.find("\n*stripe dev*: never rotated") != std::string::npos);
 }

@@ -214,6 +214,15 @@ TEST_CASE("an app is said to hold the same key only when it does") {
   CHECK(all_messages(story.state, story.now).find("canary holds the same key") != std::string::npos);
 }
 
+// Found by the simulation: the deadline of a key that is not there any more was read all the same.
+TEST_CASE("a reminder about a key that was set aside since is not told anew") {
+  Story story;
+  story.received(1h).happens(Halted{}).happens(Reminded{});
+  CHECK(has(slots_of(story.state, story.now), "channel_reminder"));
+  story.happens(KeyRejected{std::string(kSetAside), "set aside"}).happens(RetryRequested{});
+  CHECK_FALSE(has(slots_of(story.state, story.now), "channel_reminder"));
+}
+
 TEST_CASE("what a refusal broke off no longer looks as if it went on") {
   Story story;
   ConsumerInspected other = inspected("canary");
