@@ -80,7 +80,8 @@ export class Stage {
   // Whatever the test was about: no key stands anywhere in what it leaves.
   async close() {
     try {
-      await assertNowhere(this, [...this.keys, await this.currentKey()]);
+      // What a test set by hand may be no key.
+      await assertNowhere(this, [...this.keys, await this.currentKey()].filter((key) => key?.startsWith('rk_')));
     } finally {
       if (this.bot) await this.bot.stop();
       await this.sandbox.stop();
