@@ -204,7 +204,7 @@ test('a dead key is replaced by hand, on the pages of Stripe, Infisical and Hero
   await drillPane(page).getByRole('heading', { name: 'Your steps' }).waitFor();
   await type(page, '/rotate stripe prod');
   await place(page, 'keyturn').first().click();
-  await messages(page).getByText(/Create a fresh restricted key/).waitFor();
+  await messages(page).getByText(/Create a fresh restricted key/).first().waitFor();
   await world(page, /Stripe/).click();
   await page.getByRole('button', { name: 'Create restricted key…' }).click();
   await page.getByRole('button', { name: 'This account' }).click();
