@@ -267,6 +267,7 @@ asio::awaitable<std::vector<std::string>> RealPerformer::strays(StatePointer sta
   const auto& consumers = state->target.consumers;
   std::vector<char> astray(consumers.size(), 0);
   std::vector<asio::awaitable<void>> looks;
+  looks.reserve(consumers.size());
   for (std::size_t i = 0; i < consumers.size(); ++i) {
     looks.push_back(look_for_stray(consumers[i], key, astray[i]));
   }
