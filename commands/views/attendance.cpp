@@ -14,14 +14,6 @@ using storage::in_words;
 
 namespace {
 
-Message message(std::string slot, Place place, std::string text, json blocks) {
-  return {.slot = std::move(slot),
-          .place = place,
-          .live = false,
-          .text = std::move(text),
-          .blocks = std::move(blocks)};
-}
-
 std::string name_of(const State& s) { return escape(s.target.name()); }
 
 // ---- nudges
@@ -53,9 +45,9 @@ std::string nudge_text(const State& s, const OperatorNudged& nudge) {
 
 Message nudge(const State& s, const OperatorNudged& nudge, std::size_t number) {
   const std::string text = nudge_text(s, nudge);
-  return message(fmt::format("dm_nudge_{}", number), Place::operator_dm,
-                 "The rotation of " + s.target.name() + " waits for you",
-                 json::array({section(text), context("`" + s.id + "`")}));
+  return once(fmt::format("dm_nudge_{}", number), Place::operator_dm,
+              "The rotation of " + s.target.name() + " waits for you",
+              json::array({section(text), context("`" + s.id + "`")}));
 }
 
 // ---- the page
@@ -125,10 +117,10 @@ Message page(const State& s, const OthersPaged& page, TimePoint at, std::size_t 
           "You become the operator. A link that is out stops working, and you get one of your own."}}));
   }
   blocks.push_back(context(fmt::format("`{}` · asked at {}", s.id, time_of_day(at))));
-  Message told = message(fmt::format("channel_page_{}", number), Place::team_channel,
-                         bad ? "The key of " + s.target.name() + " is dead, and nobody brings a new one"
-                             : "The rotation of " + s.target.name() + " waits, and its operator doesn't come",
-                         std::move(blocks));
+  Message told = once(fmt::format("channel_page_{}", number), Place::team_channel,
+                      bad ? "The key of " + s.target.name() + " is dead, and nobody brings a new one"
+                          : "The rotation of " + s.target.name() + " waits, and its operator doesn't come",
+                      std::move(blocks));
   told.live = true;
   return told;
 }
@@ -156,7 +148,7 @@ Message handed_over(const State& s, const HandedOver& handover, std::size_t numb
           ? "the new key is here already"
           : "if \"Rotate API key\" was clicked already and the new value is not at hand, the key has to be "
             "rotated once more in the dashboard";
-  return message(
+  return once(
       fmt::format("channel_handed_over_{}", number), Place::team_channel,
       "The rotation of " + s.target.name() + " was handed over",
       json::array({section(fmt::format("The rotation of {} goes on with {} (before: {}); {}.", name_of(s),
@@ -242,9 +234,9 @@ Message cancelled_midway(const State& s) {
                          : "If \"Rotate API key\" was clicked, the key that billing runs on is expiring, and "
                            "nobody watches it any more.",
       s.target.dashboard_url, name_of(s), mention(s.operator_id));
-  return message("channel_cancelled", Place::team_channel,
-                 "The rotation of " + s.target.name() + " was cancelled",
-                 json::array({section(text), context("`" + s.id + "`")}));
+  return once("channel_cancelled", Place::team_channel,
+              "The rotation of " + s.target.name() + " was cancelled",
+              json::array({section(text), context("`" + s.id + "`")}));
 }
 
 }  // namespace
