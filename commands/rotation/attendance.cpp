@@ -5,8 +5,6 @@
 namespace keyturn::commands::rotation {
 namespace {
 
-using integrations::Answer;
-
 // A leak waits for nobody.
 Duration patience(const State& s, Duration duration) { return s.compromise ? duration / 3 : duration; }
 
@@ -87,10 +85,6 @@ Decision keep_trying(const State& s, TimePoint now, ActionKind kind) {
       tries->second.last, std::min(pause, std::max(timing.retry_every, timing.unattended_every)), now);
   if (now < again) return {.wake = again};
   return {.act = {action}};
-}
-
-bool dead(const Probe& probe) {
-  return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
 }
 
 bool died_unattended(const State& s) {

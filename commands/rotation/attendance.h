@@ -20,9 +20,6 @@ Decision await_operator(const State& state, TimePoint now);
 // Unlike a step of the procedure, an action beside it never gives up and never halts: it is asked for again.
 Decision keep_trying(const State& state, TimePoint now, ActionKind kind);
 
-// Stripe refused that key: it can bill nothing.
-bool dead(const Probe& probe);
-
 // The current key was found dead while nobody brought a new one: billing fails.
 bool died_unattended(const State& state);
 

@@ -51,9 +51,7 @@ Step receive(const State& s, TimePoint now) {
 // rejected.
 bool unsettled(const State& s) {
   const auto& [probed, asked_at] = s.probed.at(ActionKind::probe_new_key);
-  const bool refused = std::ranges::any_of(probed.probes, [](const Probe& probe) {
-    return probe.answer == integrations::Answer::unknown_key || probe.answer == integrations::Answer::expired;
-  });
+  const bool refused = std::ranges::any_of(probed.probes, dead);
   // By the time of the answer, not of this decision: what else takes long must not make an early one final.
   return refused && asked_at < s.received->at + kSettleTime;
 }

@@ -22,9 +22,6 @@ const Probe* probe_of(const KeyProbed& probed, const std::string& endpoint) {
   return found == probed.probes.end() ? nullptr : &*found;
 }
 
-bool dead(const Probe& probe) {
-  return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
-}
 bool alive(const Probe& probe) { return probe.answer == Answer::granted || probe.answer == Answer::denied; }
 
 // The account that any of the answers named.

@@ -7,6 +7,10 @@ namespace keyturn::commands::rotation {
 
 using integrations::Answer;
 
+bool dead(const Probe& probe) {
+  return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
+}
+
 std::optional<TimePoint> State::old_key_deadline() const {
   if (!received) return std::nullopt;
   return received->event.old_key_expires_at;
@@ -17,9 +21,7 @@ bool State::old_key_died_early() const {
   if (received->event.grace_chosen == Duration::zero()) return true;
   const auto again = probed.find(ActionKind::probe_old_again);
   if (again == probed.end()) return false;
-  return std::ranges::any_of(again->second.event.probes, [](const Probe& probe) {
-    return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
-  });
+  return std::ranges::any_of(again->second.event.probes, dead);
 }
 
 std::string State::operator_name() const {
@@ -31,14 +33,10 @@ bool State::old_key_deleted() const {
   if (old_key_died_early()) return true;
   // Asked about it to put it back, Stripe refused it.
   if (const auto back = probed.find(ActionKind::probe_previous_key); back != probed.end()) {
-    if (std::ranges::any_of(back->second.event.probes, [](const Probe& probe) {
-          return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
-        }))
-      return true;
+    if (std::ranges::any_of(back->second.event.probes, dead)) return true;
   }
   if (!expiry_requested_at || !old_key_checked || old_key_checked->at < *expiry_requested_at) return false;
-  const Answer answer = old_key_checked->event.old_key.answer;
-  return answer == Answer::expired || answer == Answer::unknown_key;
+  return dead(old_key_checked->event.old_key);
 }
 
 const std::string& State::started_by() const {

@@ -37,6 +37,9 @@ struct Form {
 // A direct message of the operator before the `number`th hand-over goes on under this name.
 std::string former_slot(const std::string& slot, std::size_t number);
 
+// Stripe refused that key: it can bill nothing.
+bool dead(const Probe& probe);
+
 inline constexpr int kPasteAttempts = 5;  // wrong pastes that lock a link
 inline constexpr std::size_t kOpeningsKept = 20;
 // So many who got nowhere with a link are journaled at once, and from then on one in each minute: whoever has
