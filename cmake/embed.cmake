@@ -10,11 +10,11 @@ if(CMAKE_SCRIPT_MODE_FILE)
   file(WRITE ${OUTPUT} "// Made from ${name} by cmake/embed.cmake.
 #include <string_view>
 namespace ${SPACE} {
-namespace {
-constexpr unsigned char kBytes[] = {${bytes}};
-}  // namespace
 std::string_view ${function}();
-std::string_view ${function}() { return {reinterpret_cast<const char*>(kBytes), sizeof kBytes}; }
+std::string_view ${function}() {
+  static constexpr unsigned char kBytes[] = {${bytes}};
+  return {reinterpret_cast<const char*>(kBytes), sizeof kBytes};
+}
 }  // namespace ${SPACE}
 ")
   return()

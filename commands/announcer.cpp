@@ -22,8 +22,6 @@ constexpr Duration kBetweenEdits =
 // A hundred apps bring hundreds of changes a second, and every look at them renders every message.
 constexpr Duration kBetweenLooks = std::chrono::milliseconds(100);
 constexpr Duration kAfterTrouble = std::chrono::seconds(5);
-// The clock on the wall may be set while we wait by a steady one.
-constexpr Duration kLongestSleep = std::chrono::minutes(1);
 }  // namespace
 
 struct Announcer::Follower {
@@ -104,7 +102,7 @@ asio::awaitable<void> Announcer::follow(std::shared_ptr<Follower> follower) {
     if (follower->deferred) next = std::min(next.value_or(*follower->deferred), *follower->deferred);
     if (trouble) next = clock_.now() + kAfterTrouble;
     if (next) {
-      follower->wake.expires_after(std::clamp(*next - clock_.now(), Duration(1), kLongestSleep));
+      follower->wake.expires_after(std::clamp(*next - clock_.now(), Duration(1), storage::kLongestSleep));
     } else {
       follower->wake.expires_at(asio::steady_timer::time_point::max());
     }

@@ -23,8 +23,6 @@ constexpr std::string_view kIntended = "key.reminder.intended";
 constexpr std::string_view kPosted = "key.reminder.posted";
 constexpr std::string_view kOurselves = "keyturn";
 
-// Rotations end and people rotate by hand meanwhile.
-constexpr Duration kLongestSleep = std::chrono::minutes(1);
 constexpr Duration kShortestSleep = std::chrono::milliseconds(200);
 
 // A bot that is started again and again must not try a wrong client secret each time: Infisical locks the
@@ -78,7 +76,7 @@ asio::awaitable<void> Cadence::run() {
   began_ = desk_.clock.now();
   for (;;) {
     const TimePoint now = desk_.clock.now();
-    TimePoint wake = now + kLongestSleep;
+    TimePoint wake = now + storage::kLongestSleep;
     for (const Target& target : desk_.targets) {
       std::string why;
       try {
@@ -91,7 +89,8 @@ asio::awaitable<void> Cadence::run() {
         co_return;
       if (!why.empty() && trouble_) trouble_("reminders of " + target.name(), why);
     }
-    co_await net::sleep_for(std::clamp<Duration>(wake - desk_.clock.now(), kShortestSleep, kLongestSleep));
+    co_await net::sleep_for(
+        std::clamp<Duration>(wake - desk_.clock.now(), kShortestSleep, storage::kLongestSleep));
   }
 }
 

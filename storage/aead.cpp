@@ -10,10 +10,10 @@
 namespace keyturn::storage {
 namespace {
 
-struct ContextFree {
+struct CipherFree {
   void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }  // wipes the key schedule
 };
-using Context = std::unique_ptr<EVP_CIPHER_CTX, ContextFree>;
+using Context = std::unique_ptr<EVP_CIPHER_CTX, CipherFree>;
 
 void require(int status) {
   if (status == 1) return;

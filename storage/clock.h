@@ -12,6 +12,10 @@ namespace keyturn::storage {
 using Duration = std::chrono::milliseconds;
 using TimePoint = std::chrono::sys_time<Duration>;
 
+// Waits go by a steady clock, and the one on the wall may be set meanwhile: whoever waits for a time on the
+// wall looks again this often.
+constexpr Duration kLongestSleep = std::chrono::minutes(1);
+
 class Clock {
  public:
   virtual ~Clock() = default;

@@ -12,7 +12,7 @@
 namespace keyturn::storage {
 namespace {
 
-struct ContextFree {
+struct DerivationFree {
   void operator()(EVP_KDF_CTX* context) const { EVP_KDF_CTX_free(context); }
 };
 
@@ -25,7 +25,7 @@ OSSL_PARAM octets(const char* name, std::string_view bytes) {
 Secret derive(const char* mode, const Secret& key, std::string_view salt, std::string_view info,
               std::size_t size) {
   static EVP_KDF* const kHkdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);  // fetched once: a fetch is slow
-  const std::unique_ptr<EVP_KDF_CTX, ContextFree> context(EVP_KDF_CTX_new(kHkdf));
+  const std::unique_ptr<EVP_KDF_CTX, DerivationFree> context(EVP_KDF_CTX_new(kHkdf));
   if (!context) throw std::runtime_error("OpenSSL has no HKDF");
   std::array<char, 7> digest = {"SHA256"};
   const std::array parameters = {

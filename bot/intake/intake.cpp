@@ -70,7 +70,7 @@ net::Response plain(int status, std::string text) {
   return {status, {{"Content-Type", "text/plain; charset=utf-8"}}, std::move(text)};
 }
 
-net::Response json(int status, std::string body) {
+net::Response answer_of(int status, std::string body) {
   return {status, {{"Content-Type", "application/json"}}, std::move(body)};
 }
 
@@ -158,7 +158,7 @@ storage::TimePoint Intake::now() const {
 net::Response Intake::refuse(const char* event, int status, std::string_view state,
                              std::string_view sentence) const {
   observer_(event);
-  return json(status, to_json(state, sentence));
+  return answer_of(status, to_json(state, sentence));
 }
 
 boost::asio::awaitable<void> Intake::serve(Request request, net::Exchange& exchange) {
@@ -240,7 +240,7 @@ net::Response Intake::wants_sign_in(int status, const commands::SignInNeeded& ne
                                     const std::string& link) {
   observer_("sign_in");
   const std::string authorize = options_.sign_in != nullptr ? options_.sign_in->begin(link) : "";
-  return json(status, to_json(needed, authorize));
+  return answer_of(status, to_json(needed, authorize));
 }
 
 boost::asio::awaitable<net::Response> Intake::look(Request request, std::string peer) {
@@ -254,10 +254,10 @@ boost::asio::awaitable<net::Response> Intake::look(Request request, std::string 
     co_return wants_sign_in(200, *needed, link);
   if (const auto* closed = std::get_if<commands::FormClosed>(&seen)) {
     observer_("closed");
-    co_return json(200, to_json(*closed));
+    co_return answer_of(200, to_json(*closed));
   }
   observer_("looked");
-  co_return json(200, to_json(std::get<commands::FormInfo>(seen), now()));
+  co_return answer_of(200, to_json(std::get<commands::FormInfo>(seen), now()));
 }
 
 boost::asio::awaitable<net::Response> Intake::sign_in(Request request) {
@@ -269,7 +269,7 @@ boost::asio::awaitable<net::Response> Intake::sign_in(Request request) {
       storage::sha256_hex(brought->token), std::move(brought->state), std::move(brought->code));
   if (!signed_in) co_return refuse("refused", 403, "refused", signed_in.error());
   observer_("signed_in");
-  net::Response response = json(200, to_json("signed_in", ""));
+  net::Response response = answer_of(200, to_json("signed_in", ""));
   response.headers.emplace_back("Set-Cookie", *signed_in);
   co_return response;
 }
@@ -284,23 +284,23 @@ boost::asio::awaitable<net::Response> Intake::submit(Request request, std::strin
   const auto outcome = co_await desk_.submit(*std::move(form));
   if (const auto* received = std::get_if<commands::FormReceived>(&outcome)) {
     observer_("received");
-    co_return json(200, to_json(*received));
+    co_return answer_of(200, to_json(*received));
   }
   if (const auto* refused = std::get_if<commands::FormRefused>(&outcome)) {
     observer_("refused");
-    co_return json(422, to_json(*refused));
+    co_return answer_of(422, to_json(*refused));
   }
   if (const auto* needed = std::get_if<commands::SignInNeeded>(&outcome))
     co_return wants_sign_in(401, *needed, link);
   observer_("closed");
-  co_return json(410, to_json(std::get<commands::FormClosed>(outcome)));
+  co_return answer_of(410, to_json(std::get<commands::FormClosed>(outcome)));
 }
 
 net::Response Intake::progress(const net::ServerRequest& request) {
   const auto token = read_token(request.body);
   if (!token) return refuse("malformed", 400, "malformed", token.error().sentence);
   const auto progress = desk_.progress(*token);
-  return json(200, progress ? to_json(*progress, now()) : to_json(commands::FormClosed::unknown));
+  return answer_of(200, progress ? to_json(*progress, now()) : to_json(commands::FormClosed::unknown));
 }
 
 }  // namespace keyturn::bot

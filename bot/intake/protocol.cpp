@@ -44,7 +44,7 @@ std::optional<std::string> take_bytes(FlatObject& object, std::string_view name)
   return text ? storage::from_base64url(text->expose()) : std::nullopt;
 }
 
-std::int64_t seconds(storage::Duration duration) {
+std::int64_t whole_seconds(storage::Duration duration) {
   return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
 }
 
@@ -98,7 +98,7 @@ std::string to_json(const commands::FormInfo& info, storage::TimePoint now) {
                  {"operator_id", info.operator_id},
                  {"mode", info.mode == integrations::Mode::live ? "live" : "test"},
                  {"compromise", info.compromise},
-                 {"recommended_grace_seconds", seconds(info.recommended_grace)},
+                 {"recommended_grace_seconds", whole_seconds(info.recommended_grace)},
                  {"expires_at", to_iso8601(info.expires_at)},
                  {"now", to_iso8601(now)},
                  {"attempts_left", info.attempts_left},
@@ -141,7 +141,7 @@ std::string to_json(const commands::FormProgress& progress, storage::TimePoint n
                {"done", progress.done},
                {"outcome", progress.outcome},
                {"now", to_iso8601(now)},
-               {"next_seconds", seconds(progress.next)}};
+               {"next_seconds", whole_seconds(progress.next)}};
   if (progress.old_key_expires_at) json["old_key_expires_at"] = to_iso8601(*progress.old_key_expires_at);
   return dumped(json);
 }

@@ -18,8 +18,6 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr Duration kDiskRetry = std::chrono::seconds(5);
-// The clock on the wall may be set while we wait by a steady one; deadlines are looked at again this often.
-constexpr Duration kLongestSleep = std::chrono::minutes(1);
 constexpr Duration kUntoldFor = std::chrono::hours(24);
 constexpr std::string_view kOurselves = "keyturn";
 
@@ -209,7 +207,8 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Live> live) {
     if (decision.done) co_return;
     if (live->nudged) continue;
     if (decision.wake) {
-      live->wake.expires_after(std::clamp(*decision.wake - clock_.now(), Duration::zero(), kLongestSleep));
+      live->wake.expires_after(
+          std::clamp(*decision.wake - clock_.now(), Duration::zero(), storage::kLongestSleep));
     } else {
       live->wake.expires_at(asio::steady_timer::time_point::max());
     }

@@ -14,7 +14,7 @@
 namespace keyturn::sandbox {
 namespace {
 
-constexpr storage::Duration kLookEvery = std::chrono::milliseconds(20);
+constexpr storage::Duration kReapEvery = std::chrono::milliseconds(20);
 constexpr int kAfterSignal = 128;
 
 }  // namespace
@@ -51,14 +51,14 @@ std::optional<int> ChildProcess::ended() {
 }
 
 boost::asio::awaitable<int> ChildProcess::finish() {
-  while (!ended()) co_await net::sleep_for(kLookEvery);
+  while (!ended()) co_await net::sleep_for(kReapEvery);
   co_return *status_;
 }
 
 boost::asio::awaitable<int> ChildProcess::stop(storage::Duration limit) {
   if (!ended()) ::kill(pid_, SIGTERM);
-  for (storage::Duration waited{0}; !ended() && waited < limit; waited += kLookEvery)
-    co_await net::sleep_for(kLookEvery);
+  for (storage::Duration waited{0}; !ended() && waited < limit; waited += kReapEvery)
+    co_await net::sleep_for(kReapEvery);
   if (!ended()) ::kill(pid_, SIGKILL);
   co_return co_await finish();
 }

@@ -13,7 +13,7 @@ using nlohmann::json;
 using namespace std::chrono_literals;
 
 constexpr std::size_t kShownRequests = 50;
-constexpr storage::Duration kLookEvery = 150ms;
+constexpr storage::Duration kStreamEvery = 150ms;
 constexpr int kLooksBetweenComments = 100;  // a comment every 15 s keeps the connection alive
 
 constexpr const char* kScript = "text/javascript; charset=utf-8";
@@ -104,7 +104,7 @@ boost::asio::awaitable<void> Control::stream_events(net::Exchange& exchange) {
         co_await exchange.write(": still here\n\n");
       }
       seen = now;
-      co_await net::sleep_for(kLookEvery);
+      co_await net::sleep_for(kStreamEvery);
     }
   } catch (const net::NetError&) {
     // The page was closed.

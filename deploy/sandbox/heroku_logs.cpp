@@ -12,8 +12,8 @@ namespace keyturn::sandbox {
 namespace {
 
 constexpr std::string_view kSessions = "/sessions/";
-constexpr auto kLookEvery = std::chrono::milliseconds(50);
-constexpr int kHistory = 1500;
+constexpr auto kTailEvery = std::chrono::milliseconds(50);
+constexpr int kKeptLines = 1500;
 
 bool wants_events(const net::ServerRequest& request) {
   return request.header("Accept").find("text/event-stream") != std::string::npos;
@@ -37,7 +37,7 @@ net::Response HerokuWorld::open_log(const net::ServerRequest& request, HerokuApp
   // Fir keeps no history and is always live; Cedar does as it is asked.
   sessions_.push_back({.id = random_uuid(),
                        .app = app.name,
-                       .lines = app.fir ? 0 : std::clamp(body.value("lines", 100), 0, kHistory),
+                       .lines = app.fir ? 0 : std::clamp(body.value("lines", 100), 0, kKeptLines),
                        .tail = app.fir || body.value("tail", false),
                        .source = body.value("source", ""),
                        .dyno = body.value("dyno", body.value("dyno_name", "")),
@@ -91,7 +91,7 @@ boost::asio::awaitable<void> HerokuWorld::stream_log(std::shared_ptr<const net::
       if (std::string batch = log_batch(app, *session, after, events); !batch.empty())
         co_await exchange.write(std::move(batch));
       if (!session->tail) break;
-      co_await net::sleep_for(kLookEvery);
+      co_await net::sleep_for(kTailEvery);
       if (knobs_.log_cuts == cuts) continue;
       exchange.abort();
       co_return;

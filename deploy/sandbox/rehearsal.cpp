@@ -12,7 +12,7 @@ namespace asio = boost::asio;
 using nlohmann::json;
 using namespace std::chrono_literals;
 
-constexpr storage::Duration kLookEvery = 200ms;
+constexpr storage::Duration kJudgeEvery = 200ms;
 constexpr storage::Duration kWaitLimit = 90s;  // for one thing that should come
 constexpr storage::Duration kCalmLimit = 30s;  // until a mended world is healthy
 constexpr storage::Duration kSettleLimit =
@@ -93,7 +93,7 @@ asio::awaitable<void> Rehearsal::play() {
 // Until everything is as it should be, or the player is done and nothing more comes of it.
 asio::awaitable<void> Rehearsal::watch() {
   for (int looks = 1;; ++looks) {
-    co_await net::sleep_for(kLookEvery);
+    co_await net::sleep_for(kJudgeEvery);
     story_->note(look(world_, slack_));
     if (looks % kLooksBetweenSearches == 0) search_slack();
     note();
@@ -129,7 +129,7 @@ asio::awaitable<bool> Rehearsal::until_calm() {
     const bool everywhere =
         healthy(seen) && seen.settled && seen.running == std::set<std::string>{seen.stored};
     if (everywhere && seen.bot_connected && seen.billing_healthy == true) co_return true;
-    co_await net::sleep_for(kLookEvery);
+    co_await net::sleep_for(kJudgeEvery);
   }
   co_return false;
 }

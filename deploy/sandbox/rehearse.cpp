@@ -20,7 +20,7 @@ namespace asio = boost::asio;
 namespace filesystem = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr storage::Duration kLookEvery = 100ms;
+constexpr storage::Duration kWaitStep = 100ms;
 constexpr storage::Duration kBotStarts = 20s;
 constexpr storage::Duration kBotStops = 15s;
 constexpr std::size_t kLogLinesShown = 40;
@@ -62,11 +62,11 @@ void show_end_of(const filesystem::path& log) {
 }
 
 asio::awaitable<void> until_connected(Sandbox& sandbox, ChildProcess& bot) {
-  for (storage::Duration waited{0}; !sandbox.bot_connected(); waited += kLookEvery) {
+  for (storage::Duration waited{0}; !sandbox.bot_connected(); waited += kWaitStep) {
     if (const auto status = bot.ended())
       throw std::runtime_error(fmt::format("the bot ended with status {} before it was connected", *status));
     if (waited > kBotStarts) throw std::runtime_error("the bot did not connect to the sandbox's Slack");
-    co_await net::sleep_for(kLookEvery);
+    co_await net::sleep_for(kWaitStep);
   }
 }
 
@@ -77,7 +77,7 @@ asio::awaitable<bool> play(Rehearsal& rehearsal, std::string name) {
   Transcript transcript(std::cout);
   rehearsal.listen(transcript.teller());
   rehearsal.start(name, /*play=*/true);
-  while (rehearsal.running()) co_await net::sleep_for(kLookEvery);
+  while (rehearsal.running()) co_await net::sleep_for(kWaitStep);
   rehearsal.listen({});
   for (const Fact& fact : rehearsal.facts()) transcript.tell("judge", fact);
   co_return rehearsal.score() == "passed";

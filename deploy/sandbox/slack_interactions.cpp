@@ -14,11 +14,6 @@ using nlohmann::json;
 constexpr const char* kVerificationToken =
     "sandbox-verification-token";  // deprecated by Slack, sent all the same
 
-std::string text_of(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 json team_object() { return {{"id", kTeam}, {"domain", "raxx"}}; }
 
 json user_of(const Person& person) {

@@ -23,11 +23,6 @@ json missing(const std::string& argument) {
   return refused("invalid_arguments", {"[ERROR] missing required field: " + argument});
 }
 
-std::string text_of(const json& arguments, const char* name) {
-  const auto found = arguments.find(name);
-  return found != arguments.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 // JSON booleans, and what forms say.
 std::optional<bool> flag_of(const json& arguments, const char* name) {
   const auto found = arguments.find(name);

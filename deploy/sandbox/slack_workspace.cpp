@@ -19,4 +19,9 @@ std::string post(Workspace& workspace, Conversation& conversation, Message messa
   return list.back().ts;
 }
 
+std::string text_of(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 }  // namespace keyturn::sandbox

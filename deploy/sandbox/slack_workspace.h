@@ -31,4 +31,7 @@ struct Workspace {
 // ts.
 std::string post(Workspace& workspace, Conversation& conversation, Message message);
 
+// A field's text; "" when there is none or it is something else.
+std::string text_of(const nlohmann::json& object, const char* name);
+
 }  // namespace keyturn::sandbox

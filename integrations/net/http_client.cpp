@@ -28,13 +28,13 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 
 namespace {
 
-constexpr std::size_t kReadSize = 16UL * 1024;  // a TLS record
+constexpr std::size_t kRecordSize = 16UL * 1024;  // a TLS record
 constexpr std::uint32_t kHeaderLimit = 64UL * 1024;
 constexpr std::size_t kKeptPerOrigin = 16;
 
 // One connection, kept between requests.
-struct Connection {
-  Connection(Stream connected, std::string its_origin)
+struct KeptConnection {
+  KeptConnection(Stream connected, std::string its_origin)
       : stream(std::move(connected)), origin(std::move(its_origin)) {}
   Stream stream;
   WipingBuffer input;
@@ -52,7 +52,7 @@ struct Call {
 };
 
 struct Answer {
-  std::unique_ptr<Connection> connection;
+  std::unique_ptr<KeptConnection> connection;
   std::unique_ptr<ResponseParser> parser;
 };
 
@@ -112,7 +112,7 @@ Call make_call(const Request& request, const ClientOptions& options) {
   return call;
 }
 
-asio::awaitable<void> write_request(Connection& connection, Call& call) {
+asio::awaitable<void> write_request(KeptConnection& connection, Call& call) {
   call.sent = true;
   error_code error;
   co_await connection.stream.write_all(call.bytes.data(), error);
@@ -121,9 +121,9 @@ asio::awaitable<void> write_request(Connection& connection, Call& call) {
 }
 
 // Reads some more into `parser`; an end of the connection may be the end of the body.
-asio::awaitable<void> read_more(Connection& connection, ResponseParser& parser, Call& call) {
+asio::awaitable<void> read_more(KeptConnection& connection, ResponseParser& parser, Call& call) {
   error_code error;
-  const auto room = connection.input.prepare(kReadSize);
+  const auto room = connection.input.prepare(kRecordSize);
   const std::size_t count = co_await connection.stream.read_some(room, error);
   connection.input.commit(count);
   co_await throw_if_cancelled();
@@ -137,7 +137,7 @@ asio::awaitable<void> read_more(Connection& connection, ResponseParser& parser, 
   }
 }
 
-void feed(Connection& connection, ResponseParser& parser, const Call& call) {
+void feed(KeptConnection& connection, ResponseParser& parser, const Call& call) {
   const auto error = parser.feed(connection.input);
   if (error == boost::beast::http::error::body_limit)
     throw failed(call, "the answer is larger than we accept");
@@ -153,7 +153,7 @@ std::unique_ptr<ResponseParser> new_parser(const Call& call, std::optional<std::
 }
 
 // Up to the end of the header section; interim answers (1xx) are read over.
-asio::awaitable<Answer> exchange(std::unique_ptr<Connection> connection, Call& call,
+asio::awaitable<Answer> exchange(std::unique_ptr<KeptConnection> connection, Call& call,
                                  std::optional<std::size_t> body_limit) {
   co_await write_request(*connection, call);
   auto parser = new_parser(call, body_limit);
@@ -270,7 +270,7 @@ class HttpClient::Pool {
  public:
   explicit Pool(ClientOptions options) : options_(std::move(options)) {}
 
-  std::unique_ptr<Connection> take_kept(const Url& url) {
+  std::unique_ptr<KeptConnection> take_kept(const Url& url) {
     drop_unused();
     auto& kept = kept_[url.origin()];
     while (!kept.empty()) {
@@ -281,17 +281,17 @@ class HttpClient::Pool {
     return nullptr;
   }
 
-  void keep(std::unique_ptr<Connection> connection) {
+  void keep(std::unique_ptr<KeptConnection> connection) {
     connection->input.wipe();
     connection->unused_since = std::chrono::steady_clock::now();
     auto& kept = kept_[connection->origin];
     if (kept.size() < kKeptPerOrigin) kept.push_back(std::move(connection));
   }
 
-  asio::awaitable<std::unique_ptr<Connection>> connect(Url url) {
+  asio::awaitable<std::unique_ptr<KeptConnection>> connect(Url url) {
     if (url.secure() && !tls_) tls_ = TlsClient::shared(options_.certificate_authorities);
     auto stream = co_await connect_stream(url, options_, tls_);
-    co_return std::make_unique<Connection>(std::move(stream), url.origin());
+    co_return std::make_unique<KeptConnection>(std::move(stream), url.origin());
   }
 
   // Static, and given what they need, so that a call outlives the client that made it.
@@ -315,7 +315,7 @@ class HttpClient::Pool {
 
   ClientOptions options_;
   std::shared_ptr<TlsClient> tls_;
-  std::map<std::string, std::vector<std::unique_ptr<Connection>>> kept_;
+  std::map<std::string, std::vector<std::unique_ptr<KeptConnection>>> kept_;
 };
 
 asio::awaitable<Answer> HttpClient::Pool::begin(std::shared_ptr<Pool> pool, Call& call,

@@ -94,7 +94,7 @@ std::string peer_of(Stream& stream) {
   return error ? "" : endpoint.address().to_string();
 }
 
-void append_header(WipingBuffer& bytes, std::string_view name, std::string_view value) {
+void append_response_header(WipingBuffer& bytes, std::string_view name, std::string_view value) {
   if (!safe_header(name, value))
     throw std::invalid_argument("a header of the response holds a forbidden character");
   bytes.append(name);
@@ -106,8 +106,8 @@ void append_header(WipingBuffer& bytes, std::string_view name, std::string_view 
 WipingBuffer head_of(int status, const Headers& headers, const Headers& ours) {
   WipingBuffer bytes(1024);
   bytes.append(fmt::format("HTTP/1.1 {} {}\r\n", status, reason_phrase(status)));
-  for (const auto& [name, value] : headers) append_header(bytes, name, value);
-  for (const auto& [name, value] : ours) append_header(bytes, name, value);
+  for (const auto& [name, value] : headers) append_response_header(bytes, name, value);
+  for (const auto& [name, value] : ours) append_response_header(bytes, name, value);
   bytes.append("\r\n");
   return bytes;
 }

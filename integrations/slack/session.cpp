@@ -14,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "integrations/slack/wire.h"
+
 namespace keyturn::slack {
 namespace {
 
@@ -33,10 +35,6 @@ constexpr std::array<std::string_view, 3> kSlowErrors = {"team_added_to_org", "o
 
 // Slack says how long a connection will live, usually hours; anything longer than this is no promise.
 constexpr std::int64_t kLongestLifeSeconds = 24L * 3600;
-
-bool is_one_of(const auto& words, std::string_view word) {
-  return std::ranges::find(words, word) != words.end();
-}
 
 // The reason of a disconnect message, and what of a connection's life it ends.
 enum class Goodbye { replace, too_many, disabled };

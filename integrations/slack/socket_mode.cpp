@@ -51,7 +51,7 @@ struct Ack {
   bool second_try = false;
 };
 
-struct Connection {
+struct OpenSocket {
   Epoch epoch = 0;
   std::unique_ptr<net::WebSocket> socket;
   bool open = true;  // acknowledgements may be written
@@ -63,11 +63,11 @@ struct Connection {
 
   bool idle() const { return in_flight == 0 && queue.empty() && !writing; }
 };
-using SharedConnection = std::shared_ptr<Connection>;
+using SharedSocket = std::shared_ptr<OpenSocket>;
 
 class InFlight {
  public:
-  explicit InFlight(SharedConnection connection) : connection_(std::move(connection)) {
+  explicit InFlight(SharedSocket connection) : connection_(std::move(connection)) {
     ++connection_->in_flight;
   }
   InFlight(InFlight&&) noexcept = default;
@@ -79,7 +79,7 @@ class InFlight {
   }
 
  private:
-  SharedConnection connection_;
+  SharedSocket connection_;
 };
 
 // Several frames in as few packets as they fit.
@@ -214,7 +214,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
   }
 
   void perform(const CloseConnection& wanted) {
-    const SharedConnection connection = connection_of(wanted.epoch);
+    const SharedSocket connection = connection_of(wanted.epoch);
     if (!connection || std::exchange(connection->closing, true)) return;
     tasks_.spawn("closing a connection", close(shared_from_this(), connection, wanted.replaced));
   }
@@ -223,7 +223,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
   void perform(const ClearTimer&) { timer_.expires_at(Steady::time_point::max()); }
 
   void perform(Deliver& delivery) {
-    const SharedConnection connection = connection_of(delivery.epoch);
+    const SharedSocket connection = connection_of(delivery.epoch);
     if (!connection) return;
     connection->last_delivery = Steady::now();
     tasks_.spawn("an envelope", handle(shared_from_this(), connection, InFlight(connection),
@@ -282,7 +282,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
 
   static awaitable<void> connect(Self self, Epoch epoch, std::string url) {
     std::string failure;
-    auto connection = std::make_shared<Connection>();
+    auto connection = std::make_shared<OpenSocket>();
     connection->epoch = epoch;
     try {
       connection->socket = co_await open_socket(self, std::move(url));
@@ -308,7 +308,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
     co_return socket ? std::move(*socket) : nullptr;
   }
 
-  static awaitable<void> read(Self self, SharedConnection connection) {
+  static awaitable<void> read(Self self, SharedSocket connection) {
     try {
       while (auto text = co_await connection->socket->read()) {
         self->feed(TextReceived{.epoch = connection->epoch, .text = std::move(*text)});
@@ -320,7 +320,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
     self->feed(Disconnected{.epoch = connection->epoch, .why = connection->socket->why_closed()});
   }
 
-  static awaitable<void> close(Self self, SharedConnection connection, bool replaced) {
+  static awaitable<void> close(Self self, SharedSocket connection, bool replaced) {
     co_await drain(self, connection, replaced);
     connection->open = false;
     co_await connection->socket->close(kNormalClosure);
@@ -328,7 +328,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
 
   // Until all that was delivered is acknowledged. On a connection that was replaced, until nothing has come
   // for a while too: Slack may have sent an envelope there a moment before it saw the other one.
-  static awaitable<void> drain(Self self, SharedConnection connection, bool replaced) {
+  static awaitable<void> drain(Self self, SharedSocket connection, bool replaced) {
     const auto begun = Steady::now();
     const auto limit = begun + (replaced ? kReplacedDrainLimit : kDrainLimit);
     const auto quiet = [&] { return Steady::now() - std::max(begun, connection->last_delivery) >= kQuiet; };
@@ -338,7 +338,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
 
   // ---- an envelope's life
 
-  static awaitable<void> handle(Self self, SharedConnection connection, [[maybe_unused]] InFlight in_flight,
+  static awaitable<void> handle(Self self, SharedSocket connection, [[maybe_unused]] InFlight in_flight,
                                 Steady::time_point delivered, json message) {
     std::optional<Envelope> envelope = parse_envelope(std::move(message));
     if (!envelope) co_return;
@@ -376,12 +376,12 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
 
   // One writer at a time: whoever finds none becomes it, and writes what others add meanwhile. The idle limit
   // of the connection bounds each write.
-  static awaitable<void> acknowledge(Self self, SharedConnection connection, Ack ack) {
+  static awaitable<void> acknowledge(Self self, SharedSocket connection, Ack ack) {
     connection->queue.push_back(std::move(ack));
     if (connection->writing) co_return;
     struct Writing {
-      Connection& of;
-      explicit Writing(Connection& connection) : of(connection) { of.writing = true; }
+      OpenSocket& of;
+      explicit Writing(OpenSocket& connection) : of(connection) { of.writing = true; }
       ~Writing() { of.writing = false; }
     } writing(*connection);
     // What reached the disk together is about to be acknowledged in this very turn of the loop: let it join.
@@ -399,7 +399,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
     }
   }
 
-  static awaitable<bool> written(SharedConnection connection, std::string text) {
+  static awaitable<bool> written(SharedSocket connection, std::string text) {
     if (!connection->open) co_return false;
     try {
       co_await connection->socket->write(std::move(text));
@@ -412,8 +412,8 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
 
   // Slack knows envelopes by their id, not by their socket: a lost one's acknowledgement goes over the
   // newest.
-  void pass_on(const Connection& from, Ack ack) {
-    const SharedConnection other = session_.current() ? connection_of(*session_.current()) : nullptr;
+  void pass_on(const OpenSocket& from, Ack ack) {
+    const SharedSocket other = session_.current() ? connection_of(*session_.current()) : nullptr;
     if (ack.second_try || !other || other.get() == &from || !other->open) {
       acknowledged(ack, /*sent=*/false);
       return warn("an acknowledgement could not be sent: its connection is gone, and no other is ready");
@@ -425,7 +425,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
 
   // ---- the small change
 
-  SharedConnection connection_of(Epoch epoch) const {
+  SharedSocket connection_of(Epoch epoch) const {
     const auto found = connections_.find(epoch);
     return found == connections_.end() ? nullptr : found->second;
   }
@@ -471,7 +471,7 @@ class SocketMode::Runner : public std::enable_shared_from_this<SocketMode::Runne
   EnvelopeHandler handler_;
   SocketModeEvents events_;
   Session session_;
-  std::map<Epoch, SharedConnection> connections_;
+  std::map<Epoch, SharedSocket> connections_;
   std::deque<Input> inputs_;
   bool feeding_ = false;
   bool over_ = false;  // stopped, or the token is dead

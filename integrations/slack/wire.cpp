@@ -66,10 +66,6 @@ constexpr std::array<std::string_view, 2> kMayHaveHappened = {"internal_error", 
 
 constexpr Duration kDefaultRetryAfter = std::chrono::seconds(30);
 
-bool is_one_of(const auto& words, std::string_view word) {
-  return std::ranges::find(words, word) != words.end();
-}
-
 bool takes_json(std::string_view method) {
   return method.starts_with("views.") || is_one_of(kJsonMethods, method);
 }

@@ -3,6 +3,7 @@
 // reference page.
 #pragma once
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -12,6 +13,11 @@
 #include "integrations/net/message.h"
 
 namespace keyturn::slack {
+
+// Slack says what happened in words, and there are lists of them for each answer.
+bool is_one_of(const auto& words, std::string_view word) {
+  return std::ranges::find(words, word) != words.end();
+}
 
 // Whether a second call after a lost answer does no harm: it only reads, or it sets what it set before. For
 // all other methods a lost answer is Failure::ambiguous.

@@ -14,7 +14,6 @@
 namespace keyturn::storage::sqlite {
 namespace {
 
-constexpr int kBusyMilliseconds = 5000;
 constexpr std::int64_t kBeforeEverything = std::numeric_limits<std::int64_t>::min();
 
 // Runs `read` on a read-only connection, inside one transaction, so that all it sees is of one moment.

@@ -14,6 +14,9 @@
 
 namespace keyturn::storage::sqlite {
 
+// How long a reader and the writer wait for each other.
+constexpr int kBusyMilliseconds = 5000;
+
 // Creates the tables, or checks that they are of the version that this program knows.
 void prepare_schema(SQLite::Database& database, const std::filesystem::path& file);
 

@@ -14,7 +14,6 @@
 namespace keyturn::storage::sqlite {
 namespace {
 
-constexpr int kBusyMilliseconds = 5000;
 constexpr std::int64_t kMostReserved = 1'000'000;  // entries; what the head says may be forged
 constexpr auto kSeenFor = std::chrono::days(30);   // Slack gives up on an envelope within hours
 

@@ -36,8 +36,8 @@ slack::OpenIdClient client(const std::string& redirect_uri) {
 }
 
 // A form, and a Slack that says who it is told to.
-struct Form {
-  explicit Form(const std::string& redirect_uri = "https://keyturn.example.com/form")
+struct SignInPage {
+  explicit SignInPage(const std::string& redirect_uri = "https://keyturn.example.com/form")
       : sign_in(
             client(redirect_uri),
             [this](std::string code, std::string nonce) {
@@ -93,14 +93,14 @@ struct Form {
 }  // namespace
 
 TEST_CASE("the browser goes to Slack with a state and a nonce that nobody can guess, each time others") {
-  Form form;
+  SignInPage form;
   std::set<std::string> seen;
   for (int i = 0; i < 50; ++i) {
     const std::string url = form.sign_in.begin(kLink);
     CHECK(url.starts_with("https://slack.com/openid/connect/authorize?"));
     CHECK(url.find("scope=openid&") != std::string::npos);
     for (const char* name : {"state", "nonce"}) {
-      const std::string value = Form::parameter(url, name);
+      const std::string value = SignInPage::parameter(url, name);
       CHECK(value.size() >= 22);  // 128 bits in base64url
       CHECK(seen.insert(value).second);
     }
@@ -109,11 +109,11 @@ TEST_CASE("the browser goes to Slack with a state and a nonce that nobody can gu
 }
 
 TEST_CASE("who comes back is signed in for this link, by a cookie that only this host gets back") {
-  Form form;
+  SignInPage form;
   const std::string url = form.sign_in.begin(kLink);
-  const auto cookie = form.finish(Form::state_of(url));
+  const auto cookie = form.finish(SignInPage::state_of(url));
   REQUIRE(cookie);
-  CHECK(form.exchanged == std::vector<std::string>{"a-code " + Form::parameter(url, "nonce")});
+  CHECK(form.exchanged == std::vector<std::string>{"a-code " + SignInPage::parameter(url, "nonce")});
   const auto end = cookie->find(';');
   CHECK(cookie->substr(end) == "; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=900");
   const std::string pair = cookie->substr(0, end);
@@ -124,8 +124,8 @@ TEST_CASE("who comes back is signed in for this link, by a cookie that only this
 }
 
 TEST_CASE("over plain http, in a sandbox, the cookie makes no promise that a browser wouldn't take") {
-  Form form("http://127.0.0.1:4000/form");
-  const auto cookie = form.finish(Form::state_of(form.sign_in.begin(kLink)));
+  SignInPage form("http://127.0.0.1:4000/form");
+  const auto cookie = form.finish(SignInPage::state_of(form.sign_in.begin(kLink)));
   REQUIRE(cookie);
   CHECK(cookie->starts_with("keyturn="));
   CHECK(cookie->substr(cookie->find(';')) == "; Path=/; HttpOnly; SameSite=Strict; Max-Age=900");
@@ -133,8 +133,8 @@ TEST_CASE("over plain http, in a sandbox, the cookie makes no promise that a bro
 }
 
 TEST_CASE("a state counts once, for its link, for ten minutes") {
-  Form form;
-  const std::string state = Form::state_of(form.sign_in.begin(kLink));
+  SignInPage form;
+  const std::string state = SignInPage::state_of(form.sign_in.begin(kLink));
   SECTION("an unknown one") { CHECK_FALSE(form.finish(state + "x")); }
   SECTION("none") { CHECK_FALSE(form.finish("")); }
   SECTION("a second time") {
@@ -169,19 +169,19 @@ TEST_CASE("a state counts once, for its link, for ten minutes") {
 }
 
 TEST_CASE("Slack is not asked about a sign-in that isn't one") {
-  Form form;
+  SignInPage form;
   CHECK_FALSE(form.finish("unknown"));
-  CHECK_FALSE(form.finish(Form::state_of(form.sign_in.begin(kLink)), kLink, ""));
-  CHECK_FALSE(form.finish(Form::state_of(form.sign_in.begin(kLink)), kLink, std::string(513, 'a')));
-  CHECK_FALSE(form.finish(Form::state_of(form.sign_in.begin(kLink)), kOtherLink));
+  CHECK_FALSE(form.finish(SignInPage::state_of(form.sign_in.begin(kLink)), kLink, ""));
+  CHECK_FALSE(form.finish(SignInPage::state_of(form.sign_in.begin(kLink)), kLink, std::string(513, 'a')));
+  CHECK_FALSE(form.finish(SignInPage::state_of(form.sign_in.begin(kLink)), kOtherLink));
   CHECK(form.exchanged.empty());
 }
 
 TEST_CASE("the oldest of a thousand attempts makes room, and so does the oldest session") {
-  Form form;
+  SignInPage form;
   SECTION("attempts") {
-    const std::string oldest = Form::state_of(form.sign_in.begin(kLink));
-    const std::string second = Form::state_of(form.sign_in.begin(kLink));
+    const std::string oldest = SignInPage::state_of(form.sign_in.begin(kLink));
+    const std::string second = SignInPage::state_of(form.sign_in.begin(kLink));
     for (int i = 0; i < 999; ++i) form.sign_in.begin(kOtherLink);
     CHECK_FALSE(form.finish(oldest));
     CHECK(form.finish(second));
@@ -196,7 +196,7 @@ TEST_CASE("the oldest of a thousand attempts makes room, and so does the oldest 
 }
 
 TEST_CASE("a session ends after fifteen minutes, whatever the browser does") {
-  Form form;
+  SignInPage form;
   const std::string cookie = form.signed_in();
   form.clock.time += 15min - 1ms;
   CHECK(form.sign_in.user(cookie, kLink) == "U0ADMIN");
@@ -205,7 +205,7 @@ TEST_CASE("a session ends after fifteen minutes, whatever the browser does") {
 }
 
 TEST_CASE("sessions know their own person, also when two have the same link") {
-  Form form;
+  SignInPage form;
   const std::string ada = form.signed_in();
   form.identity = slack::Identity{.user = "U0GRACE", .team = "T0RAXX"};
   const std::string grace = form.signed_in();
@@ -214,7 +214,7 @@ TEST_CASE("sessions know their own person, also when two have the same link") {
 }
 
 TEST_CASE("only the whole cookie of that name counts, wherever it stands in the header") {
-  Form form;
+  SignInPage form;
   const std::string cookie = form.signed_in();
   const std::string value = cookie.substr(cookie.find('=') + 1);
   for (const std::string& header :
@@ -233,9 +233,9 @@ TEST_CASE("only the whole cookie of that name counts, wherever it stands in the 
 }
 
 TEST_CASE("a refusal by Slack is said without its reason, and billing is said to be untouched") {
-  Form form;
+  SignInPage form;
   form.identity = std::unexpected("Slack refused our client id or client secret (bad_client_secret)");
-  const auto refused = form.finish(Form::state_of(form.sign_in.begin(kLink)));
+  const auto refused = form.finish(SignInPage::state_of(form.sign_in.begin(kLink)));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().find("did not confirm who you are") != std::string::npos);
   CHECK(refused.error().find("billing is untouched") != std::string::npos);
@@ -243,7 +243,7 @@ TEST_CASE("a refusal by Slack is said without its reason, and billing is said to
 }
 
 TEST_CASE("a Slack that doesn't answer signs nobody in, and is said to be that") {
-  Form form;
+  SignInPage form;
   form.failure =
       std::make_exception_ptr(integrations::ApiError({.system = integrations::System::slack,
                                                       .failure = integrations::Failure::unreachable,
@@ -252,7 +252,7 @@ TEST_CASE("a Slack that doesn't answer signs nobody in, and is said to be that")
                                                       .status = 0,
                                                       .request_id = "",
                                                       .retry_after = std::nullopt}));
-  const auto refused = form.finish(Form::state_of(form.sign_in.begin(kLink)));
+  const auto refused = form.finish(SignInPage::state_of(form.sign_in.begin(kLink)));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().find("could not be asked who you are") != std::string::npos);
 }

@@ -9,7 +9,7 @@
 namespace keyturn::bot {
 namespace {
 
-const storage::TimePoint kNow = *storage::from_iso8601("2026-11-23T19:16:05.123Z");
+const storage::TimePoint kLogged = *storage::from_iso8601("2026-11-23T19:16:05.123Z");
 
 bool holds(const std::string& text, const std::string& piece) {
   return text.find(piece) != std::string::npos;
@@ -17,7 +17,7 @@ bool holds(const std::string& text, const std::string& piece) {
 
 TEST_CASE("a log line is one JSON object with time, level and event first") {
   CHECK(
-      log::line(kNow, log::Level::info, "rotation started", {{"rotation", "rot_1"}, {"actor", "U1"}}) ==
+      log::line(kLogged, log::Level::info, "rotation started", {{"rotation", "rot_1"}, {"actor", "U1"}}) ==
       R"({"time":"2026-11-23T19:16:05.123Z","level":"info","event":"rotation started","rotation":"rot_1","actor":"U1"})");
 }
 
@@ -25,14 +25,14 @@ TEST_CASE("a credential doesn't reach the log, whichever way it comes") {
   const std::string key = std::string("rk_") + "live_" + std::string(24, 'x');
   const std::string token = std::string("xoxb-") + "123456789012-abcdefABCDEF";
   const std::string line =
-      log::line(kNow, log::Level::error, "refused " + key, {{"reason", "token=" + token + ";"}});
+      log::line(kLogged, log::Level::error, "refused " + key, {{"reason", "token=" + token + ";"}});
   CHECK_FALSE(holds(line, "xxxx"));
   CHECK_FALSE(holds(line, "abcdef"));
   CHECK(holds(line, "[redacted]"));
 }
 
 TEST_CASE("a stranger's bytes cost neither the line nor its shape") {
-  const std::string line = log::line(kNow, log::Level::warning, "odd", {{"text", "a\n\"b\"\xFF\x01"}});
+  const std::string line = log::line(kLogged, log::Level::warning, "odd", {{"text", "a\n\"b\"\xFF\x01"}});
   CHECK(line.find('\n') == std::string::npos);
   CHECK(nlohmann::json::parse(line).at("text").get<std::string>().starts_with("a\n\"b\""));
 }

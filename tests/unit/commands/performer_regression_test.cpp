@@ -112,9 +112,9 @@ struct Nobody final : People {
   }
 };
 
-class Stage {
+class Workshop {
  public:
-  Stage() {
+  Workshop() {
     const auto text = storage::Secret::copy_of(std::string(64, '7'));
     vault.emplace(std::make_shared<const storage::SealingKey>(*storage::SealingKey::parse(text)), journal);
     performer.emplace(Systems{.provider = stripe,
@@ -186,7 +186,7 @@ class Stage {
 }  // namespace
 
 TEST_CASE("somebody else's release before ours is not taken for ours") {
-  Stage stage;
+  Workshop stage;
   stage.heroku.list = {release(11), release(10)};  // made since the inspection, which saw v10
   CHECK_FALSE(stage.perform<ConsumerUpdated>(ActionKind::update_consumer));
   CHECK(stage.failure.find("no release") != std::string::npos);
@@ -199,9 +199,9 @@ TEST_CASE("somebody else's release before ours is not taken for ours") {
 }
 
 TEST_CASE("a release that was rolled back with its configuration is not running with the new key") {
-  Stage stage;
+  Workshop stage;
   stage.heroku.list = {release(12), release(11)};
-  stage.heroku.dyno_lists = {{Stage::dyno(12)}};
+  stage.heroku.dyno_lists = {{Workshop::dyno(12)}};
   stage.heroku.held = secret('O');
   CHECK_FALSE(stage.perform<ConsumerRunning>(ActionKind::await_consumer));
   CHECK(stage.failure.find("no longer holds the new key but the old one") != std::string::npos);
@@ -210,10 +210,11 @@ TEST_CASE("a release that was rolled back with its configuration is not running 
 }
 
 TEST_CASE("a newer release has to run everywhere, and mends one that failed") {
-  Stage stage;
+  Workshop stage;
   stage.heroku.held = secret('N');
   stage.heroku.list = {release(12), release(11, ReleaseStatus::failed)};
-  stage.heroku.dyno_lists = {{Stage::dyno(11), Stage::dyno(12)}, {Stage::dyno(12), Stage::dyno(12)}};
+  stage.heroku.dyno_lists = {{Workshop::dyno(11), Workshop::dyno(12)},
+                             {Workshop::dyno(12), Workshop::dyno(12)}};
   const auto running = stage.perform<ConsumerRunning>(ActionKind::await_consumer);
   REQUIRE(running);
   CHECK(running->release == 12);
@@ -224,7 +225,7 @@ TEST_CASE("a newer release has to run everywhere, and mends one that failed") {
 
 // Found in a drill: "Try again" looked at the failed release for ever, since the value was there already.
 TEST_CASE("a retry after a failed release makes another one") {
-  Stage stage;
+  Workshop stage;
   stage.heroku.held = secret('N');
   stage.heroku.list = {release(11, ReleaseStatus::failed), release(10)};
   const auto updated = stage.perform<ConsumerUpdated>(ActionKind::update_consumer);
@@ -244,10 +245,10 @@ TEST_CASE("a retry after a failed release makes another one") {
 }
 
 TEST_CASE("a moment without dynos is not a running app") {
-  Stage stage;
+  Workshop stage;
   stage.heroku.held = secret('N');
   stage.heroku.list = {release(11)};
-  stage.heroku.dyno_lists = {{}, {}, {Stage::dyno(10)}, {Stage::dyno(11)}};
+  stage.heroku.dyno_lists = {{}, {}, {Workshop::dyno(10)}, {Workshop::dyno(11)}};
   const auto running = stage.perform<ConsumerRunning>(ActionKind::await_consumer);
   REQUIRE(running);
   CHECK(running->dynos == 1);
@@ -272,7 +273,7 @@ TEST_CASE("a retry after a consumer lost the new key gives it the key again") {
 }
 
 TEST_CASE("the proof asks with a call that the new key may make") {
-  Stage stage;
+  Workshop stage;
   stage.heroku.held = secret('N');
   stage.story.state.target.permitted = {"GET /v1/subscriptions", "GET /v1/customers"};
   const auto proof = stage.perform<ProofTaken>(ActionKind::take_proof);
@@ -283,7 +284,7 @@ TEST_CASE("the proof asks with a call that the new key may make") {
 }
 
 TEST_CASE("a proof while an app holds another key than Infisical is broken, and names the app") {
-  Stage stage;
+  Workshop stage;
   const auto proof = stage.perform<ProofTaken>(ActionKind::take_proof);
   REQUIRE(proof);
   CHECK(proof->strays == std::vector<std::string>{"canary", "second"});
@@ -291,7 +292,7 @@ TEST_CASE("a proof while an app holds another key than Infisical is broken, and 
 }
 
 TEST_CASE("a proof says so when Infisical holds another key than the rotation stored") {
-  Stage stage;
+  Workshop stage;
   stage.infisical.held = secret('X');
   const auto proof = stage.perform<ProofTaken>(ActionKind::take_proof);
   REQUIRE(proof);

@@ -13,7 +13,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-const ClientOptions kRehearsal{.allow_plain_loopback = true};
 constexpr auto kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 // The failure of a call, as its caller sees it.
@@ -30,10 +29,6 @@ asio::awaitable<Failure> failure_of(HttpClient& client, Request request, storage
     co_return Failure{.happened = true, .sent = error.sent, .text = error.what()};
   }
   co_return Failure{};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 // Answers one request per element, all on one connection, then hands the connection back.

@@ -8,7 +8,10 @@
 #include <chrono>
 #include <exception>
 #include <stdexcept>
+#include <string>
 #include <utility>
+
+#include "integrations/net/http_client.h"
 
 namespace keyturn::net {
 
@@ -33,5 +36,12 @@ class Loop {
     if (failure) std::rethrow_exception(failure);
   }
 };
+
+// A client that speaks plain HTTP with the servers of these tests.
+inline const ClientOptions kRehearsal{.allow_plain_loopback = true};
+
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace keyturn::net

@@ -56,10 +56,6 @@ asio::ssl::context client_of(int version) {
   return context;
 }
 
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 }  // namespace
 
 TEST_CASE("a server with a certificate of a trusted authority is spoken to, by address and by name") {

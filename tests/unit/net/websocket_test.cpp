@@ -15,8 +15,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-const ClientOptions kRehearsal{.allow_plain_loopback = true};
-
 // RFC 6455, 4.2.2
 std::string accept_for(const std::string& request) {
   const std::string name = "Sec-WebSocket-Key: ";

@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kApp = "raxx-api-prod";
 
-struct Fixture {
+struct HerokuFixture {
   FakeClock clock;
   SandboxTiming timing{.release_pending = 300ms, .dyno_stops = 100ms, .dyno_starts = 1000ms};
   HerokuWorld heroku{clock, timing};
@@ -43,7 +43,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "a config var makes a release, and the dynos follow one after the other") {
+TEST_CASE_METHOD(HerokuFixture, "a config var makes a release, and the dynos follow one after the other") {
   const Answer patched = call("PATCH", "/config-vars", R"({"KEY":"new"})");
   CHECK(patched.status == 200);
   CHECK(patched.body == json{{"KEY", "new"}, {"OTHER", "kept"}});
@@ -68,7 +68,7 @@ TEST_CASE_METHOD(Fixture, "a config var makes a release, and the dynos follow on
   CHECK(states() == "up v42 up v42 ");
 }
 
-TEST_CASE_METHOD(Fixture, "time that nobody looked at is made up for") {
+TEST_CASE_METHOD(HerokuFixture, "time that nobody looked at is made up for") {
   call("PATCH", "/config-vars", R"({"KEY":"new"})");
   clock.pass(1min);
   CHECK(states() == "up v42 up v42 ");
@@ -79,12 +79,12 @@ TEST_CASE_METHOD(Fixture, "time that nobody looked at is made up for") {
                         !Catch::Contains("new"));
 }
 
-TEST_CASE_METHOD(Fixture, "the same value again makes no release") {
+TEST_CASE_METHOD(HerokuFixture, "the same value again makes no release") {
   CHECK(call("PATCH", "/config-vars", R"({"KEY":"old"})").status == 200);
   CHECK(app.releases.size() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "a release that fails moves no dyno") {
+TEST_CASE_METHOD(HerokuFixture, "a release that fails moves no dyno") {
   heroku.fault({{"kind", "release_fails"}});
   call("PATCH", "/config-vars", R"({"KEY":"new"})");
   clock.pass(1min);
@@ -93,7 +93,7 @@ TEST_CASE_METHOD(Fixture, "a release that fails moves no dyno") {
   CHECK(states() == "up v41 up v41 ");
 }
 
-TEST_CASE_METHOD(Fixture,
+TEST_CASE_METHOD(HerokuFixture,
                  "the same code can be released again, with the configuration of a release that failed") {
   heroku.fault({{"kind", "release_fails"}});
   call("PATCH", "/config-vars", R"({"KEY":"new"})");
@@ -108,7 +108,7 @@ TEST_CASE_METHOD(Fixture,
   CHECK(call("POST", "/releases", R"({"slug":"another"})").status == 404);
 }
 
-TEST_CASE_METHOD(Fixture, "a dyno may crash, or never come up") {
+TEST_CASE_METHOD(HerokuFixture, "a dyno may crash, or never come up") {
   heroku.fault({{"kind", "dyno_crashes"}});
   call("PATCH", "/config-vars", R"({"KEY":"new"})");
   clock.pass(1min);
@@ -121,7 +121,7 @@ TEST_CASE_METHOD(Fixture, "a dyno may crash, or never come up") {
   CHECK(states() == "starting v43 crashed v42 ");
 }
 
-TEST_CASE_METHOD(Fixture, "restarted together, the app is away for a moment") {
+TEST_CASE_METHOD(HerokuFixture, "restarted together, the app is away for a moment") {
   heroku.fault({{"kind", "restart_together"}});
   call("PATCH", "/config-vars", R"({"KEY":"new"})");
   clock.pass(450ms);
@@ -129,7 +129,7 @@ TEST_CASE_METHOD(Fixture, "restarted together, the app is away for a moment") {
   CHECK(heroku.running(kApp, "web") == nullptr);
 }
 
-TEST_CASE_METHOD(Fixture, "a foreign release follows ours when it was ordered") {
+TEST_CASE_METHOD(HerokuFixture, "a foreign release follows ours when it was ordered") {
   heroku.fault({{"kind", "foreign_release"}, {"app", kApp}});
   call("PATCH", "/config-vars", R"({"KEY":"new"})");
   REQUIRE(app.releases.size() == 3);
@@ -139,7 +139,7 @@ TEST_CASE_METHOD(Fixture, "a foreign release follows ours when it was ordered") 
   CHECK(states() == "up v43 up v43 ");
 }
 
-TEST_CASE_METHOD(Fixture, "a release list obeys its range, with 206 while there is more") {
+TEST_CASE_METHOD(HerokuFixture, "a release list obeys its range, with 206 while there is more") {
   call("PATCH", "/config-vars", R"({"KEY":"a"})");
   call("PATCH", "/config-vars", R"({"KEY":"b"})");
   const Answer first = call("GET", "/releases", "", {{"Range", "version ..; order=desc,max=1"}});
@@ -154,12 +154,12 @@ TEST_CASE_METHOD(Fixture, "a release list obeys its range, with 206 while there 
   CHECK(call("GET", "/releases").body.at(0).at("version") == 41);
 }
 
-TEST_CASE_METHOD(Fixture, "the variables of an old release can be read") {
+TEST_CASE_METHOD(HerokuFixture, "the variables of an old release can be read") {
   call("PATCH", "/config-vars", R"({"KEY":"new"})");
   CHECK(call("GET", "/releases/41/config-vars").body.at("KEY") == "old");
 }
 
-TEST_CASE_METHOD(Fixture, "If-Match refuses a change on top of somebody else's") {
+TEST_CASE_METHOD(HerokuFixture, "If-Match refuses a change on top of somebody else's") {
   const std::string tag = call("GET", "/config-vars").header("ETag");
   CHECK(call("GET", "/config-vars", "", {{"If-None-Match", tag}}).status == 304);
   heroku.set_config(kApp, "OTHER", "changed", "somebody@raxx.example");
@@ -167,7 +167,7 @@ TEST_CASE_METHOD(Fixture, "If-Match refuses a change on top of somebody else's")
   CHECK(app.config.at("KEY") == "old");
 }
 
-TEST_CASE_METHOD(Fixture, "null removes a variable, and other types are refused whole") {
+TEST_CASE_METHOD(HerokuFixture, "null removes a variable, and other types are refused whole") {
   CHECK(call("PATCH", "/config-vars", R"({"OTHER":null})").body == json{{"KEY", "old"}});
   CHECK(call("PATCH", "/config-vars", R"({"KEY":"x","N":5})").status == 422);
   CHECK(call("PATCH", "/config-vars", R"({"HEROKU_X":"5"})").status == 422);
@@ -175,7 +175,7 @@ TEST_CASE_METHOD(Fixture, "null removes a variable, and other types are refused 
   CHECK(app.config.at("KEY") == "old");
 }
 
-TEST_CASE_METHOD(Fixture, "callers are refused in Heroku's words") {
+TEST_CASE_METHOD(HerokuFixture, "callers are refused in Heroku's words") {
   const auto bare = [&](keyturn::net::Headers headers) {
     return ask(heroku, request("GET", "/apps/" + std::string(kApp), std::move(headers)));
   };
@@ -193,7 +193,7 @@ TEST_CASE_METHOD(Fixture, "callers are refused in Heroku's words") {
   CHECK(call("GET", "").status == 429);
 }
 
-TEST_CASE_METHOD(Fixture, "every answer says what is left of the quota, and has a request id") {
+TEST_CASE_METHOD(HerokuFixture, "every answer says what is left of the quota, and has a request id") {
   const Answer first = call("GET", "");
   const Answer second = call("GET", "");
   CHECK(std::stoi(first.header("RateLimit-Remaining")) ==
@@ -203,7 +203,7 @@ TEST_CASE_METHOD(Fixture, "every answer says what is left of the quota, and has 
   CHECK(first.body.at("generation").at("name") == "cedar");
 }
 
-TEST_CASE_METHOD(Fixture, "a log session answers a URL where the request went") {
+TEST_CASE_METHOD(HerokuFixture, "a log session answers a URL where the request went") {
   const Answer opened = call("POST", "/log-sessions", R"({"lines":5,"tail":true})");
   CHECK(opened.status == 201);
   CHECK_THAT(opened.body.at("logplex_url").get<std::string>(),

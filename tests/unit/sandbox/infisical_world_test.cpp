@@ -13,13 +13,13 @@ namespace {
 constexpr const char* kProject = "11111111-2222-4333-8444-555555555555";
 constexpr const char* kName = "STRIPE_RESTRICTED_KEY";
 
-struct Fixture {
+struct InfisicalFixture {
   FakeClock clock;
   InfisicalWorld infisical{clock, SandboxTiming{}, kProject};
   InfisicalWorld::Identity& bot = infisical.add_identity("keyturn");
   std::string token;
 
-  Fixture() {
+  InfisicalFixture() {
     infisical.add_environment("prod");
     infisical.put("prod", kName, "first", "seed");
     infisical.put("prod", kName, "second");
@@ -48,7 +48,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "the newest version is read, with what only the newest one says") {
+TEST_CASE_METHOD(InfisicalFixture, "the newest version is read, with what only the newest one says") {
   const Answer answer = get();
   REQUIRE(answer.status == 200);
   const json& secret = answer.body.at("secret");
@@ -60,7 +60,7 @@ TEST_CASE_METHOD(Fixture, "the newest version is read, with what only the newest
   CHECK(secret.contains("tags"));
 }
 
-TEST_CASE_METHOD(Fixture,
+TEST_CASE_METHOD(InfisicalFixture,
                  "an old version is read by number, and a missing one sounds like a missing secret") {
   const Answer first = get({{"version", "1"}});
   REQUIRE(first.status == 200);
@@ -74,12 +74,12 @@ TEST_CASE_METHOD(Fixture,
   CHECK(missing.body.contains("reqId"));
 }
 
-TEST_CASE_METHOD(Fixture, "v3 raw answers the same as v4") {
+TEST_CASE_METHOD(InfisicalFixture, "v3 raw answers the same as v4") {
   CHECK(get({}, kName, /*v3=*/true).body == get().body);
   CHECK(get({{"version", "2"}}, kName, /*v3=*/true).body == get({{"version", "2"}}).body);
 }
 
-TEST_CASE_METHOD(Fixture, "an old server has no route for v4, and says so without a request id") {
+TEST_CASE_METHOD(InfisicalFixture, "an old server has no route for v4, and says so without a request id") {
   infisical.fault({{"kind", "v3_only"}, {"on", true}});
   const Answer answer = get();
   CHECK(answer.status == 404);
@@ -88,7 +88,8 @@ TEST_CASE_METHOD(Fixture, "an old server has no route for v4, and says so withou
   CHECK(get({}, kName, /*v3=*/true).status == 200);
 }
 
-TEST_CASE_METHOD(Fixture, "a write makes a version, even of the same value, and its answer only echoes") {
+TEST_CASE_METHOD(InfisicalFixture,
+                 "a write makes a version, even of the same value, and its answer only echoes") {
   const Answer written = send("PATCH", {{"secretValue", "third"}});
   REQUIRE(written.status == 200);
   CHECK(written.body.at("secret").at("version") == 4);
@@ -100,21 +101,21 @@ TEST_CASE_METHOD(Fixture, "a write makes a version, even of the same value, and 
   CHECK(get().body.at("secret").at("version") == 5);
 }
 
-TEST_CASE_METHOD(Fixture, "values are trimmed, and keep at most one newline at the end") {
+TEST_CASE_METHOD(InfisicalFixture, "values are trimmed, and keep at most one newline at the end") {
   send("PATCH", {{"secretValue", "  padded \t"}});
   CHECK(get().body.at("secret").at("secretValue") == "padded");
   send("PATCH", {{"secretValue", "  key \n\n"}});
   CHECK(get().body.at("secret").at("secretValue") == "key\n");
 }
 
-TEST_CASE_METHOD(Fixture, "references are expanded unless the raw text is asked for") {
+TEST_CASE_METHOD(InfisicalFixture, "references are expanded unless the raw text is asked for") {
   infisical.put("prod", "ALIAS", "<${STRIPE_RESTRICTED_KEY}>");
   CHECK(get({}, "ALIAS").body.at("secret").at("secretValue") == "<third>");
   CHECK(get({{"expandSecretReferences", "false"}}, "ALIAS").body.at("secret").at("secretValue") ==
         "<${STRIPE_RESTRICTED_KEY}>");
 }
 
-TEST_CASE_METHOD(Fixture, "a deleted namesake answers for the living secret's early versions") {
+TEST_CASE_METHOD(InfisicalFixture, "a deleted namesake answers for the living secret's early versions") {
   infisical.remove("prod", kName);
   CHECK(get().status == 404);
   CHECK(get({{"version", "2"}}).status == 200);
@@ -126,7 +127,8 @@ TEST_CASE_METHOD(Fixture, "a deleted namesake answers for the living secret's ea
   CHECK(versioned.at("id") != living.at("id"));
 }
 
-TEST_CASE_METHOD(Fixture, "a policy turns a write into a change request: 200, and nothing has changed") {
+TEST_CASE_METHOD(InfisicalFixture,
+                 "a policy turns a write into a change request: 200, and nothing has changed") {
   infisical.fault({{"kind", "approval_policy"}, {"environment", "prod"}});
   const Answer answer = send("PATCH", {{"secretValue", "fourth"}});
   CHECK(answer.status == 200);
@@ -136,7 +138,7 @@ TEST_CASE_METHOD(Fixture, "a policy turns a write into a change request: 200, an
   CHECK(get().body.at("secret").at("version") == 3);
 }
 
-TEST_CASE_METHOD(Fixture,
+TEST_CASE_METHOD(InfisicalFixture,
                  "hidden values, read-only identities and rotated secrets are said in Infisical's way") {
   infisical.fault({{"kind", "hidden_value"}});
   CHECK(get().body.at("secret").at("secretValue") == "<hidden-by-infisical>");
@@ -151,7 +153,7 @@ TEST_CASE_METHOD(Fixture,
   CHECK(refused.body.at("message") == "You are not allowed to edit on secrets");
 }
 
-TEST_CASE_METHOD(Fixture, "three wrong secrets lock the right one out for five minutes") {
+TEST_CASE_METHOD(InfisicalFixture, "three wrong secrets lock the right one out for five minutes") {
   for (int i = 0; i < 3; ++i) CHECK(log_in("wrong").body.at("message") == "Invalid credentials");
   const Answer locked = log_in(bot.client_secret);
   CHECK(locked.status == 401);
@@ -161,7 +163,7 @@ TEST_CASE_METHOD(Fixture, "three wrong secrets lock the right one out for five m
   CHECK(log_in(bot.client_secret).status == 200);
 }
 
-TEST_CASE_METHOD(Fixture, "wrong secrets far apart don't lock") {
+TEST_CASE_METHOD(InfisicalFixture, "wrong secrets far apart don't lock") {
   for (int i = 0; i < 6; ++i) {
     log_in("wrong");
     clock.pass(31s);
@@ -169,7 +171,8 @@ TEST_CASE_METHOD(Fixture, "wrong secrets far apart don't lock") {
   CHECK(log_in(bot.client_secret).status == 200);
 }
 
-TEST_CASE_METHOD(Fixture, "a token is missing, malformed, expired or revoked, each in its own words") {
+TEST_CASE_METHOD(InfisicalFixture,
+                 "a token is missing, malformed, expired or revoked, each in its own words") {
   const std::string good = token;
   token = "garbage";
   CHECK(get().status == 403);
@@ -188,7 +191,7 @@ TEST_CASE_METHOD(Fixture, "a token is missing, malformed, expired or revoked, ea
   CHECK(missing.body.at("message") == "Token missing");
 }
 
-TEST_CASE_METHOD(Fixture, "a renewed token lives no longer than the first one could have") {
+TEST_CASE_METHOD(InfisicalFixture, "a renewed token lives no longer than the first one could have") {
   const auto renew = [&] {
     const Answer answer =
         ask(infisical, request("POST", "/api/v1/auth/token/renew", {}, json{{"accessToken", token}}.dump()));
@@ -203,7 +206,8 @@ TEST_CASE_METHOD(Fixture, "a renewed token lives no longer than the first one co
   CHECK(renew().status == 403);  // expired
 }
 
-TEST_CASE_METHOD(Fixture, "what is missing in a request is listed, and wrong addresses are told apart") {
+TEST_CASE_METHOD(InfisicalFixture,
+                 "what is missing in a request is listed, and wrong addresses are told apart") {
   const Answer empty = ask(infisical, request("POST", "/api/v1/auth/universal-auth/login", {},
                                               json{{"clientId", bot.client_id}}.dump()));
   CHECK(empty.status == 422);
@@ -219,7 +223,7 @@ TEST_CASE_METHOD(Fixture, "what is missing in a request is listed, and wrong add
   CHECK(get().body.at("error") == "ProjectMembershipNotFound");
 }
 
-TEST_CASE_METHOD(Fixture, "an identity may not list a secret's history") {
+TEST_CASE_METHOD(InfisicalFixture, "an identity may not list a secret's history") {
   const Answer answer = ask(infisical, request("GET", "/api/v1/secret/some-id/secret-versions",
                                                {{"Authorization", "Bearer " + token}}));
   CHECK(answer.status == 403);
@@ -227,7 +231,7 @@ TEST_CASE_METHOD(Fixture, "an identity may not list a secret's history") {
              Catch::StartsWith("Forbidden access to /api/v1/secret/"));
 }
 
-TEST_CASE_METHOD(Fixture, "a secret can be made once, and only an existing one updated") {
+TEST_CASE_METHOD(InfisicalFixture, "a secret can be made once, and only an existing one updated") {
   CHECK(send("POST", {{"secretValue", "x"}}).body.at("message") == "Secret already exists");
   CHECK(send("POST", {{"secretValue", "x"}}, "OTHER").body.at("secret").at("version") == 1);
   CHECK(send("POST", json::object(), "THIRD").status == 422);
@@ -235,7 +239,7 @@ TEST_CASE_METHOD(Fixture, "a secret can be made once, and only an existing one u
         "Secret with name NOPE not found");
 }
 
-TEST_CASE_METHOD(Fixture, "secret syncs are listed once there are some") {
+TEST_CASE_METHOD(InfisicalFixture, "secret syncs are listed once there are some") {
   auto made = request("GET", "/api/v1/secret-syncs", {{"Authorization", "Bearer " + token}});
   made.query["projectId"] = kProject;
   CHECK(ask(infisical, made).body == json{{"secretSyncs", json::array()}});

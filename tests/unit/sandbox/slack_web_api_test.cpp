@@ -8,19 +8,14 @@
 
 #include "deploy/sandbox/slack_interactions.h"
 #include "deploy/sandbox/slack_world.h"
+#include "tests/unit/sandbox/fixture.h"
 
 using namespace keyturn::sandbox;
 using nlohmann::json;
 
 namespace {
 
-class FakeClock final : public keyturn::storage::Clock {
- public:
-  keyturn::storage::TimePoint now() const override { return time; }
-  keyturn::storage::TimePoint time{std::chrono::milliseconds(1'700'000'000'000)};
-};
-
-struct Slack {
+struct WebApi {
   boost::asio::io_context io;
   FakeClock clock;
   Traffic traffic;
@@ -53,7 +48,7 @@ const json kForm = json::array(
 }  // namespace
 
 TEST_CASE("a wrong token is refused before anything is looked at") {
-  Slack slack;
+  WebApi slack;
   CHECK(slack.api.call("auth.test", SlackToken::none, {})["error"] == "not_authed");
   CHECK(slack.api.call("auth.test", SlackToken::unknown, {})["error"] == "invalid_auth");
   CHECK(slack.api.call("chat.postMessage", SlackToken::app, {})["error"] == "not_allowed_token_type");
@@ -61,7 +56,7 @@ TEST_CASE("a wrong token is refused before anything is looked at") {
 }
 
 TEST_CASE("a posted message keeps its metadata and unfurl flags, and its ts is unique") {
-  Slack slack;
+  WebApi slack;
   const json arguments = {
       {"channel", "C0OPS"},
       {"text", "hello"},
@@ -81,7 +76,7 @@ TEST_CASE("a posted message keeps its metadata and unfurl flags, and its ts is u
 }
 
 TEST_CASE("where the bot may not post, it is told why") {
-  Slack slack;
+  WebApi slack;
   const auto error = [&](const char* channel) {
     return slack.call("chat.postMessage", {{"channel", channel}, {"text", "x"}})["error"];
   };
@@ -92,7 +87,7 @@ TEST_CASE("where the bot may not post, it is told why") {
 }
 
 TEST_CASE("bad blocks are refused with the places") {
-  Slack slack;
+  WebApi slack;
   const json answer =
       slack.call("chat.postMessage", {{"channel", "C0OPS"}, {"blocks", json::array({{{"type", "x"}}})}});
   CHECK(answer["error"] == "invalid_blocks");
@@ -102,7 +97,7 @@ TEST_CASE("bad blocks are refused with the places") {
 }
 
 TEST_CASE("an update counts as an edit, keeps old metadata, and refuses what it can't change") {
-  Slack slack;
+  WebApi slack;
   const json metadata = {{"event_type", "rotation"}, {"event_payload", json::object()}};
   const json posted =
       slack.call("chat.postMessage", {{"channel", "C0OPS"}, {"text", "one"}, {"metadata", metadata}});
@@ -122,18 +117,18 @@ TEST_CASE("an update counts as an edit, keeps old metadata, and refuses what it 
 }
 
 TEST_CASE("direct messages open with living people only") {
-  Slack slack;
+  WebApi slack;
   CHECK(slack.call("conversations.open", {{"users", "U0ADMIN"}})["channel"]["id"] == "D0ADMIN");
   CHECK(slack.call("conversations.open", {{"users", "U0GONE"}})["error"] == "user_disabled");
   CHECK(slack.call("conversations.open", {{"users", "U0NOBODY"}})["error"] == "user_not_found");
 }
 
 TEST_CASE("history is newest first, within bounds, and shows metadata only when asked") {
-  Slack slack;
+  WebApi slack;
   const json metadata = {{"event_type", "rotation"}, {"event_payload", json::object()}};
   std::vector<std::string> posted;
   for (const char* words : {"one", "two", "three"}) {
-    slack.clock.time += std::chrono::seconds(1);
+    slack.clock.pass(std::chrono::seconds(1));
     posted.push_back(slack.call("chat.postMessage",
                                 {{"channel", "C0OPS"}, {"text", words}, {"metadata", metadata}})["ts"]);
   }
@@ -163,7 +158,7 @@ TEST_CASE("methods that read forms don't see a JSON body") {
 }
 
 TEST_CASE("a click carries the message, the ticked boxes, and remembers them for the next click") {
-  Slack slack;
+  WebApi slack;
   const json ts =
       slack.call("chat.postMessage", {{"channel", "C0OPS"}, {"text", "tick"}, {"blocks", kForm}})["ts"];
   const json click = {{"user", "U0ADMIN"},
@@ -188,7 +183,7 @@ TEST_CASE("a click carries the message, the ticked boxes, and remembers them for
 }
 
 TEST_CASE("a click on what isn't there is refused in words") {
-  Slack slack;
+  WebApi slack;
   CHECK_THROWS_AS(slack.interactions.click(
                       {{"user", "U0ADMIN"}, {"channel", "C0OPS"}, {"ts", "1.1"}, {"action_id", "x"}}),
                   std::invalid_argument);
@@ -197,7 +192,7 @@ TEST_CASE("a click on what isn't there is refused in words") {
 }
 
 TEST_CASE("a command's response URL answers its author alone, unless told otherwise") {
-  Slack slack;
+  WebApi slack;
   const json payload =
       slack.interactions.command({{"user", "U0ADMIN"}, {"channel", "C0OPS"}, {"text", "help"}}).payload;
   CHECK(payload["is_enterprise_install"] == "false");

@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kAccount = "acct_1Test";
 
-struct Fixture {
+struct StripeFixture {
   FakeClock clock;
   StripeWorld stripe{clock, SandboxTiming{}};
   const StripeKey& key = stripe.create({.kind = StripeKeyKind::restricted,
@@ -32,14 +32,15 @@ std::string code(const Answer& answer) { return answer.body.at("error").value("c
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "a new key has 107 characters, its mode in the prefix, and never the same twice") {
+TEST_CASE_METHOD(StripeFixture,
+                 "a new key has 107 characters, its mode in the prefix, and never the same twice") {
   CHECK(key.value.size() == 107);
   CHECK(key.value.starts_with("rk_live_"));
   CHECK(stripe.create({.live = false}).value.starts_with("rk_test_"));
   CHECK(stripe.create({.live = true}).value != key.value);
 }
 
-TEST_CASE_METHOD(Fixture, "a permitted list is a list, with a request id and the version asked for") {
+TEST_CASE_METHOD(StripeFixture, "a permitted list is a list, with a request id and the version asked for") {
   stripe.add_object(kAccount, true, "customers", {{"id", "cus_1"}, {"object", "customer"}});
   stripe.add_object(kAccount, false, "customers", {{"id", "cus_2"}, {"object", "customer"}});
   const Answer answer = ask(
@@ -54,7 +55,8 @@ TEST_CASE_METHOD(Fixture, "a permitted list is a list, with a request id and the
   CHECK(answer.header("Stripe-Version") == "2026-10-28.endive");
 }
 
-TEST_CASE_METHOD(Fixture, "Basic authentication with the key as the user works, whatever the password") {
+TEST_CASE_METHOD(StripeFixture,
+                 "Basic authentication with the key as the user works, whatever the password") {
   // base64("user:password") with a key that is short enough to encode by hand is no use: encode the real one.
   constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const std::string plain = key.value + ":x";  // 109 bytes: one is left over
@@ -69,7 +71,7 @@ TEST_CASE_METHOD(Fixture, "Basic authentication with the key as the user works, 
   CHECK(ask(stripe, request("GET", "/v1/customers", {{"Authorization", "Basic " + encoded}})).status == 200);
 }
 
-TEST_CASE_METHOD(Fixture, "a missing permission is 403 and names the account, in the words of 2026") {
+TEST_CASE_METHOD(StripeFixture, "a missing permission is 403 and names the account, in the words of 2026") {
   const Answer answer = get("/v1/balance", key.value);
   CHECK(answer.status == 403);
   CHECK(code(answer) == "more_permissions_required");
@@ -80,7 +82,7 @@ TEST_CASE_METHOD(Fixture, "a missing permission is 403 and names the account, in
   CHECK_FALSE(answer.header("Request-Id").empty());
 }
 
-TEST_CASE_METHOD(Fixture, "a missing permission has no code in the words of 2025, and may name two") {
+TEST_CASE_METHOD(StripeFixture, "a missing permission has no code in the words of 2025, and may name two") {
   stripe.fault({{"kind", "wording"}, {"generation", 2025}});
   const Answer answer = get("/v1/subscriptions", key.value);
   CHECK(answer.status == 403);
@@ -90,12 +92,12 @@ TEST_CASE_METHOD(Fixture, "a missing permission has no code in the words of 2025
                  !Catch::Contains(key.value));
 }
 
-TEST_CASE_METHOD(Fixture, "a write permission includes the read, and no other") {
+TEST_CASE_METHOD(StripeFixture, "a write permission includes the read, and no other") {
   CHECK(get("/v1/invoices", key.value).status == 200);
   CHECK(get("/v1/charges", key.value).status == 403);
 }
 
-TEST_CASE_METHOD(Fixture, "the three ways to be refused with 401 can be told apart") {
+TEST_CASE_METHOD(StripeFixture, "the three ways to be refused with 401 can be told apart") {
   const Answer none = ask(stripe, request("GET", "/v1/customers"));
   CHECK(none.status == 401);
   CHECK(none.header("WWW-Authenticate") == "Basic realm=\"Stripe\"");
@@ -119,7 +121,7 @@ TEST_CASE_METHOD(Fixture, "the three ways to be refused with 401 can be told apa
   CHECK(message(expired).ends_with(key.value.substr(101)));
 }
 
-TEST_CASE_METHOD(Fixture, "an address list refuses with 401 although the key lives") {
+TEST_CASE_METHOD(StripeFixture, "an address list refuses with 401 although the key lives") {
   stripe.fault({{"kind", "ip_denied"}, {"key", key.id}});
   const Answer answer = get("/v1/customers", key.value);
   CHECK(answer.status == 401);
@@ -128,7 +130,7 @@ TEST_CASE_METHOD(Fixture, "an address list refuses with 401 although the key liv
 }
 
 TEST_CASE_METHOD(
-    Fixture,
+    StripeFixture,
     "rotation keeps name, mode, account and permissions, and lets the old key live until its deadline") {
   const StripeKey& next = stripe.rotate("raxx-billing", 1h);
   CHECK(next.value != key.value);
@@ -143,7 +145,7 @@ TEST_CASE_METHOD(
   CHECK(get("/v1/customers", next.value).status == 200);
 }
 
-TEST_CASE_METHOD(Fixture, "a key outlives its deadline by the lag") {
+TEST_CASE_METHOD(StripeFixture, "a key outlives its deadline by the lag") {
   stripe.fault({{"kind", "expiry_lag"}, {"seconds", 9}});
   stripe.rotate(key.id, 1h);
   clock.pass(1h + 8s);
@@ -152,7 +154,7 @@ TEST_CASE_METHOD(Fixture, "a key outlives its deadline by the lag") {
   CHECK(get("/v1/customers", key.value).status == 401);
 }
 
-TEST_CASE_METHOD(Fixture, "a key rotated with Now is dead at once, in either of two ways") {
+TEST_CASE_METHOD(StripeFixture, "a key rotated with Now is dead at once, in either of two ways") {
   stripe.fault({{"kind", "expiry_lag"}, {"seconds", 9}});  // doesn't help a deleted key
   stripe.rotate(key.id, 0ms);
   CHECK(code(get("/v1/customers", key.value)) == "api_key_expired");
@@ -160,20 +162,20 @@ TEST_CASE_METHOD(Fixture, "a key rotated with Now is dead at once, in either of 
   CHECK_THAT(message(get("/v1/customers", key.value)), Catch::StartsWith("Invalid API Key provided: "));
 }
 
-TEST_CASE_METHOD(Fixture, "an expired key can't be rotated, and an unknown one is an error") {
+TEST_CASE_METHOD(StripeFixture, "an expired key can't be rotated, and an unknown one is an error") {
   stripe.expire(key.id);
   CHECK_THROWS_AS(stripe.rotate(key.id, 1h), std::invalid_argument);
   CHECK_THROWS_AS(stripe.rotate("nobody", 1h), std::invalid_argument);
 }
 
-TEST_CASE_METHOD(Fixture, "the key is judged before the route, the route before the permission") {
+TEST_CASE_METHOD(StripeFixture, "the key is judged before the route, the route before the permission") {
   CHECK(get("/v1/nosuch", "rk_live_wrong").status == 401);
   const Answer nowhere = get("/v1/nosuch", key.value);
   CHECK(nowhere.status == 404);
   CHECK_THAT(message(nowhere), Catch::StartsWith("Unrecognized request URL (GET: /v1/nosuch)."));
 }
 
-TEST_CASE_METHOD(Fixture, "an object of the other mode is named as such") {
+TEST_CASE_METHOD(StripeFixture, "an object of the other mode is named as such") {
   stripe.add_object(kAccount, false, "customers", {{"id", "cus_2"}, {"object", "customer"}});
   const Answer answer = get("/v1/customers/cus_2", key.value);
   CHECK(answer.status == 404);
@@ -182,7 +184,7 @@ TEST_CASE_METHOD(Fixture, "an object of the other mode is named as such") {
              Catch::Contains("a similar object exists in test mode, but a live mode key was used"));
 }
 
-TEST_CASE_METHOD(Fixture, "a limit out of bounds and a version out of shape are 400") {
+TEST_CASE_METHOD(StripeFixture, "a limit out of bounds and a version out of shape are 400") {
   auto made = request("GET", "/v1/customers", {{"Authorization", "Bearer " + key.value}});
   made.query["limit"] = "101";
   CHECK(ask(stripe, made).status == 400);
@@ -192,7 +194,7 @@ TEST_CASE_METHOD(Fixture, "a limit out of bounds and a version out of shape are 
   CHECK(message(ask(stripe, made)) == "Invalid Stripe API version: yesterday");
 }
 
-TEST_CASE_METHOD(Fixture, "a list is paged from its newest object to its oldest, and then ends") {
+TEST_CASE_METHOD(StripeFixture, "a list is paged from its newest object to its oldest, and then ends") {
   for (const char* id : {"cus_1", "cus_2", "cus_3"})
     stripe.add_object(kAccount, true, "customers", {{"id", id}, {"object", "customer"}});
   auto made = request("GET", "/v1/customers", {{"Authorization", "Bearer " + key.value}});
@@ -209,7 +211,7 @@ TEST_CASE_METHOD(Fixture, "a list is paged from its newest object to its oldest,
   CHECK(ask(stripe, made).status == 400);
 }
 
-TEST_CASE_METHOD(Fixture, "a master key may do everything, a publishable key nothing") {
+TEST_CASE_METHOD(StripeFixture, "a master key may do everything, a publishable key nothing") {
   const StripeKey& master = stripe.create({.kind = StripeKeyKind::secret, .live = true, .account = kAccount});
   const StripeKey& shown =
       stripe.create({.kind = StripeKeyKind::publishable, .live = true, .account = kAccount});
@@ -220,14 +222,14 @@ TEST_CASE_METHOD(Fixture, "a master key may do everything, a publishable key not
   CHECK(code(get("/v1/balance", shown.value)) == "secret_key_required");
 }
 
-TEST_CASE_METHOD(Fixture, "the page never sees a key's value") {
+TEST_CASE_METHOD(StripeFixture, "the page never sees a key's value") {
   stripe.rotate(key.id, 1h);
   const std::string page = stripe.state().dump();
   for (const StripeKey& each : stripe.keys()) CHECK_THAT(page, !Catch::Contains(each.value));
   CHECK(stripe.reveal(key.id) == key.value);
 }
 
-TEST_CASE_METHOD(Fixture, "an unknown knob is refused, and clear puts the known ones back") {
+TEST_CASE_METHOD(StripeFixture, "an unknown knob is refused, and clear puts the known ones back") {
   CHECK_THROWS_AS(stripe.fault({{"kind", "nonsense"}}), std::invalid_argument);
   CHECK_THROWS_AS(stripe.fault({{"kind", "expiry_lag"}}), std::invalid_argument);
   CHECK_THROWS_AS(stripe.fault(nlohmann::json::array()), std::invalid_argument);

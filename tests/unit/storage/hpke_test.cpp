@@ -8,18 +8,12 @@
 #include <set>
 
 #include "storage/base64url.h"
+#include "tests/unit/storage/support.h"
 
 using namespace keyturn::storage;
+using keyturn::storage::testing::unhex;
 
 namespace {
-
-std::string unhex(const std::string& text) {
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    bytes += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
-  }
-  return bytes;
-}
 
 hpke::KeyPair pair_of(const nlohmann::json& vector, const char* secret, const char* open) {
   return {.private_key = Secret::copy_of(unhex(vector.at(secret))), .public_key = unhex(vector.at(open))};

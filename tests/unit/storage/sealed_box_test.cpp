@@ -7,8 +7,10 @@
 
 #include "storage/fingerprint.h"
 #include "storage/hkdf.h"
+#include "tests/unit/storage/support.h"
 
 using namespace keyturn::storage;
+using keyturn::storage::testing::unhex;
 
 namespace {
 
@@ -25,14 +27,6 @@ std::string hex(std::string_view bytes) {
     text += "0123456789abcdef"[static_cast<unsigned char>(byte) & 15];
   }
   return text;
-}
-
-std::string unhex(std::string_view text) {
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    bytes += static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16));
-  }
-  return bytes;
 }
 
 std::string hkdf(const std::string& key, const std::string& salt, const std::string& info, std::size_t size) {

@@ -53,6 +53,15 @@ T run(boost::asio::io_context& io, boost::asio::awaitable<T> work) {
   return std::move(*result);
 }
 
+// The bytes that pairs of hexadecimal digits stand for.
+inline std::string unhex(const std::string& text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
+  }
+  return bytes;
+}
+
 inline TimePoint time_of(const char* text) { return from_iso8601(text).value(); }
 
 inline NewEntry entry_of(std::string rotation, std::string type,
