@@ -8,6 +8,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <cerrno>
 #include <iostream>
+#include <random>
 #include <stdexcept>
 #include <system_error>
 
@@ -27,12 +28,21 @@ void report(const std::string& task, std::exception_ptr failure) {
   }
 }
 
-// A port that was free a moment ago. Somebody else may take it before the bot does; the bot then says so and
-// stops.
+// A port that was free a moment ago, below those that Linux gives to outgoing connections (32768 and up): the
+// bot listens there again and again, and between two lives of it no connection may take its port. A server
+// still may; the bot then says so and stops.
 std::uint16_t free_port(const boost::asio::any_io_executor& io) {
   using boost::asio::ip::tcp;
-  tcp::acceptor acceptor(io, tcp::endpoint(boost::asio::ip::make_address("127.0.0.1"), 0));
-  return acceptor.local_endpoint().port();
+  std::random_device random;
+  std::uniform_int_distribution<std::uint16_t> any(15'000, 32'000);
+  for (int attempt = 1;; ++attempt) {
+    try {
+      const tcp::endpoint wanted(boost::asio::ip::make_address("127.0.0.1"), any(random));
+      return tcp::acceptor(io, wanted).local_endpoint().port();
+    } catch (const boost::system::system_error&) {
+      if (attempt == 100) throw;
+    }
+  }
 }
 
 std::string url_of(std::uint16_t port) { return fmt::format("http://127.0.0.1:{}", port); }
