@@ -167,11 +167,9 @@ asio::awaitable<std::string> Cadence::reminder_text(Target target, KeyAge known,
       people += views::mention(person) + " ";
   }
   const bool overdue = reminder.due <= now;
-  std::string text = fmt::format(
-      "{}*The rotation of {} is {}* ({}): {}. Billing is not affected. *What to do*: `/rotate {}`, about ten "
-      "minutes.",
-      people, target.name(), overdue ? "overdue" : "due soon", views::date(reminder.due),
-      age_in_words(known, now), target.name());
+  std::string text = fmt::format("{}*The rotation of {} is {}* ({}): {}. {}", people, target.name(),
+                                 overdue ? "overdue" : "due soon", views::date(reminder.due),
+                                 age_in_words(known, now), advice(target, known, now));
   if (!not_looked.empty()) {
     text += fmt::format("\nWhether somebody rotated it by hand could not be looked up: {}.",
                         views::escape(not_looked));

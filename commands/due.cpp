@@ -25,20 +25,34 @@ Duration scaled(Duration usual, Duration cadence) {
                                   (kUsualCadence / std::chrono::hours(1))));
 }
 
-const rotation::State* last_completed(const std::string& target, const Rotations& rotations) {
+// The one that gave the target the key that should be in use.
+const rotation::State* last_settled(const std::string& target, const Rotations& rotations) {
   for (const auto& state : rotations) {
-    if (state->target.name() == target && state->completed && state->received) return state.get();
+    if (state->target.name() != target || !state->received) continue;
+    if (state->completed || (state->rolled_back && state->current)) return state.get();
   }
   return nullptr;
 }
 
+KeyAge after_rollback(const rotation::State& state) {
+  return {.known_by = KnownBy::rolled_back,
+          .since = state.rolled_back->at,
+          .fingerprint = state.current->event.fingerprint,
+          .rotated_by = state.rollback ? state.rollback->event.by : state.operator_id,
+          .going_on = false,
+          .due = {},
+          .dies = state.old_key_deadline()};
+}
+
 KeyAge after_rotation(const rotation::State& state) {
+  if (state.rolled_back) return after_rollback(state);
   return {.known_by = KnownBy::rotation,
           .since = state.completed->at,
           .fingerprint = state.received->event.fingerprint,
           .rotated_by = state.operator_id,
           .going_on = false,
-          .due = {}};
+          .due = {},
+          .dies = {}};
 }
 
 }  // namespace
@@ -49,7 +63,7 @@ Duration reminder_interval(const Target& target) {
 }
 
 KeyAge age_of(const Target& target, const Rotations& rotations, const KeysSeen& seen) {
-  const rotation::State* last = last_completed(target.name(), rotations);
+  const rotation::State* last = last_settled(target.name(), rotations);
   KeyAge age = last ? after_rotation(*last) : KeyAge{};
   const auto looks = seen.find(target.name());
   if (looks != seen.end()) {
@@ -65,11 +79,16 @@ KeyAge age_of(const Target& target, const Rotations& rotations, const KeysSeen& 
              .fingerprint = look.fingerprint,
              .rotated_by = {},
              .going_on = false,
-             .due = {}};
+             .due = {},
+             .dies = {}};
     }
   }
   if (age.known_by == KnownBy::set_back) {
     age.due = age.since;
+  } else if (age.known_by == KnownBy::rolled_back) {
+    // One that waited for its key's death has told of it.
+    const bool told = last->closed && age.dies && last->closed->at >= *age.dies;
+    age.due = told ? last->closed->at + reminder_interval(target) : age.since;
   } else if (age.known_by != KnownBy::nothing) {
     age.due = age.since + target.cadence;
   }
@@ -96,21 +115,74 @@ std::string age_in_words(const KeyAge& age, TimePoint now) {
     case KnownBy::set_back:
       text = fmt::format("set back to the key from before its last rotation (seen {})", date(age.since));
       break;
+    case KnownBy::rolled_back: {
+      text = "rolled back to the key from before its last rotation";
+      if (!age.dies) return text;
+      return fmt::format("{}, which *{} {}*", text, now < *age.dies ? "dies" : "should be dead since",
+                         date(*age.dies));
+    }
   }
   if (*age.due < now) return fmt::format("{}; *overdue since {}*", text, date(*age.due));
   return fmt::format("{}; due {}", text, date(*age.due));
 }
 
+std::string advice(const Target& target, const KeyAge& age, TimePoint now) {
+  const std::string rotate = fmt::format("*What to do*: `/rotate {}`, about ten minutes.", target.name());
+  if (age.known_by == KnownBy::set_back)
+    return "Billing stops when that key is dead, or when an app takes it up. " + rotate;
+  if (age.known_by != KnownBy::rolled_back || !age.dies) return "Billing is not affected. " + rotate;
+  if (now < *age.dies) {
+    return "No rotation that followed has finished. Billing works until then, and stops if nothing is "
+           "done. " +
+           rotate;
+  }
+  return fmt::format(
+      "No rotation that followed has finished, so billing is likely down now. *What to do*: ask `/rotate "
+      "{}`, "
+      "which says whether the key still works. If it is dead, create a fresh restricted key with the same "
+      "permissions in the dashboard, and put it into Infisical and every app.",
+      target.name());
+}
+
+namespace {
+
+// Before the key in use dies, and when it has: people are named, for nobody else watches any more.
+Next next_of_dying(const Target& target, const KeyAge& age, const std::set<std::string>& sent,
+                   TimePoint now) {
+  const TimePoint dies = *age.dies;
+  const TimePoint soon =
+      std::max(age.since, dies - std::min(target.timing.reminder_before, (dies - age.since) / 4));
+  Reminder reminder{.mark = now < soon   ? "dying_0"
+                            : now < dies ? "dying_1"
+                                         : "dying_2",
+                    .due = *age.due,
+                    .escalated = now >= soon};
+  if (!sent.contains(name_of(target, reminder))) return {.remind = std::move(reminder), .wake = {}};
+  return {.remind = {}, .wake = now < soon ? soon : now < dies ? dies : dies + reminder_interval(target)};
+}
+
+}  // namespace
+
 Next next_reminder(const Target& target, const KeyAge& age, const std::set<std::string>& sent,
                    TimePoint now) {
   if (!age.due || age.going_on) return {};  // a rotation has reminders of its own
   const TimePoint due = *age.due;
-  if (now >= due) {
-    const Duration every = reminder_interval(target);
-    const auto number = (now - due) / every;
-    const bool escalated = now >= due + std::min(target.timing.escalate_after, Duration(target.cadence / 6));
+  const Duration every = reminder_interval(target);
+  TimePoint late_from = due;
+  if (age.known_by == KnownBy::rolled_back) {
+    if (now < due) return {.remind = {}, .wake = due};
+    if (age.dies && due < *age.dies) {
+      if (now < *age.dies + every) return next_of_dying(target, age, sent, now);
+      late_from = *age.dies;
+    }
+  }
+  if (now >= late_from) {
+    const auto number = (now - late_from) / every;
+    const bool escalated = age.known_by == KnownBy::rolled_back ||
+                           now >= due + std::min(target.timing.escalate_after, Duration(target.cadence / 6));
     Reminder reminder{.mark = fmt::format("overdue_{}", number), .due = due, .escalated = escalated};
-    if (sent.contains(name_of(target, reminder))) return {.remind = {}, .wake = due + (number + 1) * every};
+    if (sent.contains(name_of(target, reminder)))
+      return {.remind = {}, .wake = late_from + (number + 1) * every};
     return {.remind = std::move(reminder), .wake = {}};
   }
   // Of several that have passed, the last one says it all.

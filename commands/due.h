@@ -23,11 +23,12 @@ using KeysSeen = std::map<std::string, std::vector<KeySeen>>;  // by target's na
 using Rotations = std::vector<std::shared_ptr<const rotation::State>>;  // newest first
 
 enum class KnownBy {
-  nothing,     // never rotated by Keyturn, and not looked at yet
-  rotation,    // the last rotation that completed
-  first_look,  // never rotated by Keyturn: in use when it was first looked at, and perhaps long before
-  by_hand,     // another key than the last known one: somebody rotated it on or before that look
-  set_back,    // the key from before the last rotation: due at once
+  nothing,      // never rotated by Keyturn, and not looked at yet
+  rotation,     // the last rotation that completed
+  first_look,   // never rotated by Keyturn: in use when it was first looked at, and perhaps long before
+  by_hand,      // another key than the last known one: somebody rotated it on or before that look
+  set_back,     // the key from before the last rotation: due at once
+  rolled_back,  // the last rotation was undone, and none that followed was completed: the key in use dies
 };
 
 struct KeyAge {
@@ -37,6 +38,7 @@ struct KeyAge {
   std::string rotated_by;    // a user id
   bool going_on = false;     // a rotation isn't over
   std::optional<storage::TimePoint> due;
+  std::optional<storage::TimePoint> dies;  // the grace that was chosen for it goes on
 };
 
 KeyAge age_of(const Target& target, const Rotations& rotations, const KeysSeen& seen);
@@ -44,11 +46,15 @@ KeyAge age_of(const Target& target, const Rotations& rotations, const KeysSeen& 
 // "rotated 11 days ago by <@U1>; due ...": for a person.
 std::string age_in_words(const KeyAge& age, storage::TimePoint now);
 
+// What it means for billing, and what to do about it: for a person.
+std::string advice(const Target& target, const KeyAge& age, storage::TimePoint now);
+
 // Between two reminders once it is overdue, and between two looks: a day, or less with a short cadence.
 storage::Duration reminder_interval(const Target& target);
 
 struct Reminder {
-  std::string mark;  // "ahead_1" to "ahead_3", "overdue_0", "overdue_1", ...: once for each due date
+  std::string mark;  // "ahead_1" to "ahead_3", "dying_1", "dying_2", "overdue_0", "overdue_1", ...: once for
+                     // each due date
   storage::TimePoint due;
   bool escalated = false;  // overdue for long: people are named
 };

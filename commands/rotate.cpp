@@ -38,7 +38,7 @@ std::string unknown_target(const Desk& desk, const RotateCommand& command) {
   return text + " Nothing was started.";
 }
 
-std::string already_live(const Desk& desk, const rotation::State& state) {
+std::string already_live(const Desk& desk, const rotation::State& state, bool compromise) {
   const auto stage = rotation::stage_of(state, desk.clock.now());
   std::string text =
       fmt::format("A rotation of {} is not over yet (started by {} at {}). ", state.target.name(),
@@ -48,6 +48,13 @@ std::string already_live(const Desk& desk, const rotation::State& state) {
         "The old key `{}` lives until {}; a second rotation now would end it early and start the clock of "
         "the key in use. ",
         state.current->event.fingerprint, views::date(*deadline));
+    if (compromise) {
+      text += fmt::format(
+          "If it is the old key that leaked, `/rotate expire-now {}` ends it now; if it is the key in use, "
+          "do that "
+          "first, and then start again. ",
+          state.target.name());
+    }
   } else if (stage == rotation::Stage::awaiting_operator || stage == rotation::Stage::awaiting_key) {
     text += fmt::format("It waits for its operator; `/rotate cancel {}` ends it. ", state.target.name());
   }
@@ -100,7 +107,7 @@ asio::awaitable<json> rotate(Desk& desk, RotateCommand command, slack::SlashComm
   const auto result = co_await desk.runner.start(std::move(started), once);
   if (const auto* other = std::get_if<rotation::AlreadyLive>(&result)) {
     co_await record_refusal(desk, from.user, what, "already_live", once);
-    co_return only_you(already_live(desk, *other->state));
+    co_return only_you(already_live(desk, *other->state, command.compromise));
   }
   if (std::holds_alternative<rotation::Duplicate>(result)) co_return json();  // answered the first time
   co_return only_you(started_text(*std::get<std::shared_ptr<const rotation::State>>(result)));

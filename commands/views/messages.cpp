@@ -327,7 +327,10 @@ std::string way_back_in_words(const State& s) {
 }
 
 Message halted(const State& s, Place place) {
-  const std::string sentence = "*The rotation stopped* " + escape(s.halted->event.sentence) + ".";
+  const std::string& why = s.halted->event.sentence;
+  const bool goes_on = why.starts_with("while ") || why.starts_with("because ");
+  const std::string sentence = "*The rotation stopped" + std::string(goes_on ? "* " : ".* ") + escape(why) +
+                               (why.ends_with('.') ? "" : ".");
   const std::string todo = place == Place::operator_dm
                                ? "When the cause is gone, press *Try again* in the status message above."
                                : "Operator: " + mention(s.operator_id) + ", with *Try again* in the DM.";
@@ -338,12 +341,24 @@ Message halted(const State& s, Place place) {
                            section(way_back_in_words(s)), context("`" + s.id + "`")}));
 }
 
-Message master_key(const State& s, int number, const std::string& where) {
+// Every place where the checks found one, and never its value.
+std::string master_key_places(const State& s) {
+  std::vector<std::string> places;
+  if (s.current && s.current->event.kind == "master_key")
+    places.push_back(
+        fmt::format("in Infisical, under {} ({})", s.target.store.name, s.target.store.environment));
+  for (const auto& [app, inspected] : s.inspected) {
+    if (inspected.event.holds_master_key) places.push_back("in the configuration of " + app);
+  }
+  return escape(fmt::format("{}", fmt::join(places, " and ")));
+}
+
+Message master_key(const State& s, int number, const std::string& where, const std::string& fate) {
   const std::string text = fmt::format(
-      "*SEV-1: a Stripe master key was {}.* It was not stored. A master key belongs nowhere but in the "
-      "dashboard: treat it "
-      "as leaked and roll it now (<{}|API keys>). {}\nOperator: {}",
-      where, s.target.dashboard_url, billing_now(s), mention(s.operator_id));
+      "*SEV-1: a Stripe master key was {}.* {} A master key belongs nowhere but in the dashboard: treat it "
+      "as "
+      "leaked and roll it now (<{}|API keys>). {}\nOperator: {}",
+      where, fate, s.target.dashboard_url, billing_now(s), mention(s.operator_id));
   return once(fmt::format("channel_master_key_{}", number), Place::team_channel,
               "SEV-1: a Stripe master key was " + where,
               json::array({header("SEV-1: master key"), section(text), context("`" + s.id + "`")}));
@@ -406,9 +421,10 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
   if (asked || stage == Stage::awaiting_operator) messages.push_back(prerequisites(s));
   if (s.refused || s.cancelled_at) messages.push_back(ended_without(s));
   if (s.cancelled_at && s.received) messages.push_back(given_up(s));
-  if (s.refused && s.refused->event.alarm) messages.push_back(master_key(s, 0, "found where it may not be"));
+  if (s.refused && s.refused->event.alarm)
+    messages.push_back(master_key(s, 0, "found " + master_key_places(s), "Nothing was changed there."));
   for (int number = 1; number <= s.master_keys_pasted; ++number) {
-    messages.push_back(master_key(s, number, "pasted into the form"));
+    messages.push_back(master_key(s, number, "pasted into the form", "It was not stored."));
   }
   if (died_before_its_time(s)) messages.push_back(died_early(s));
   if (s.halted) {

@@ -31,6 +31,10 @@ Line current_key(const State& s) {
   const Action action{ActionKind::read_current_key, {}};
   if (!s.current) return {Mark::doing, "Reading the current key from Infisical" + trouble(s, action)};
   const auto& key = s.current->event;
+  if (key.fingerprint.empty()) {
+    return {Mark::problem, fmt::format("Infisical hides the value of `{}`, version {}{}",
+                                       escape(s.target.store.name), key.version, request(key.request_id))};
+  }
   return {Mark::done,
           fmt::format("Current key {} is version {} of `{}` in Infisical{}", fingerprint(key.fingerprint),
                       key.version, escape(s.target.store.name), request(key.request_id))};
@@ -47,15 +51,16 @@ Line old_probe(const State& s) {
 
 // "The same" can be said only once it is known what Infisical holds.
 Line consumer_before(const State& s, const ConsumerInspected& found) {
+  const bool known = s.current && !s.current->event.fingerprint.empty();
   std::string holds = "holds no key";
   if (!found.fingerprint.empty()) {
-    const bool same = s.current && s.current->event.fingerprint == found.fingerprint;
-    holds = same ? "holds the same key"
-                 : "holds " + std::string(s.current ? "another key, " : "the key ") +
-                       fingerprint(found.fingerprint);
+    const bool same = known && s.current->event.fingerprint == found.fingerprint;
+    holds =
+        same ? "holds the same key"
+             : "holds " + std::string(known ? "another key, " : "the key ") + fingerprint(found.fingerprint);
   }
   const bool differs =
-      found.fingerprint.empty() || (s.current && s.current->event.fingerprint != found.fingerprint);
+      found.fingerprint.empty() || (known && s.current->event.fingerprint != found.fingerprint);
   return {differs ? Mark::problem : Mark::done,
           fmt::format("{} {}, release v{}, {} of {} dynos up{}", escape(found.app), holds, found.release,
                       found.dynos_up, found.dynos, request(found.request_id))};

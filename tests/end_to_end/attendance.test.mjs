@@ -90,6 +90,8 @@ test('an old key is ended early, and its death is proven at once', async (t) => 
   const link = await stage.link();
   assert.equal((await stage.submit(link, await stage.rotateInDashboard(600), 600)).state, 'received');
   await stage.message(ops, /is rotated\./, 30000);
+  assert.match(await stage.command('stripe prod --compromise a laptop was stolen'),
+    /second rotation now would end it early.*`\/rotate expire-now stripe prod` ends it now/s);
   assert.match(await stage.command('expire-now stripe prod'), /Checking/);
   const guide = await stage.message(adasMessages, /Infisical's newest value is the new key/);
   assert.match(guide.all, /Expire key/);

@@ -170,3 +170,23 @@ test('after a leak, for a stranger, and with nothing put anywhere there is no wa
   assert.match(await stage.command('rollback stripe prod'), /nothing to roll back/);
   assert.equal((await stage.entry('command.refused')).context.code, 'nothing_to_roll_back');
 });
+
+test('a rotation that follows a rollback and is cancelled leaves the deadline watched: warned before, told after', async (t) => {
+  const stage = await open(t);
+  const before = await snapshot(stage);
+  await handOver(stage);
+  await stage.message(ops, /is rotated\./, 30000);
+  await rollBack(stage, 'U0ADMIN');
+  await assertRolledBack(stage, before, { heroku: 2 });
+  assert.match(await stage.command('stripe prod'), /started/);
+  assert.equal((await stage.closed()).context.outcome, 'rolled_back');
+  await stage.message(adasMessages, /What only you can check/);
+  assert.match(await stage.command('cancel stripe prod'), /cancelled/i);
+  await stage.message(ops, /overdue.*rolled back to the key from before its last rotation, which \*dies.*Billing works until then/s, 20000);
+  await stage.bot.stop('SIGKILL');
+  await stage.startBot();
+  const told = await stage.message(ops, /should be dead since.*billing is likely down now/s, 60000);
+  assert.match(told.all, /<@U0ADMIN>/);
+  assert.equal((await stage.messages(ops)).filter(({ all }) => /should be dead since/.test(all)).length, 1);
+  await assertNowhere(stage, stage.keys);
+});

@@ -13,7 +13,7 @@ globalThis.crypto ??= webcrypto; // Node 18
 
 const build = resolve(process.env.KEYTURN_BUILD ?? 'build/dev');
 const bot = join(build, 'keyturn');
-const sandbox = join(build, 'keyturn-sandbox');
+const sandbox = resolve(process.env.KEYTURN_SANDBOX ?? join(build, 'keyturn-sandbox'));
 
 export const ada = 'U0ADMIN'; // a superadmin
 export const adasMessages = 'D0ADMIN'; // her direct messages with the bot

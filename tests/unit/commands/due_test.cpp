@@ -112,6 +112,47 @@ TEST_CASE("a key that was set back to the one before the rotation is due at once
   CHECK(age_of(kTarget, {rotated(kStart)}, mended).known_by == KnownBy::by_hand);
 }
 
+TEST_CASE(
+    "after a rollback that no rotation followed, people are told before the key in use dies and when it "
+    "has") {
+  Story story;
+  story.completed();
+  story.state.started_at = kStart;
+  story.state.completed.reset();
+  const TimePoint dies = *story.state.old_key_deadline();
+  const TimePoint back = dies - 10h;
+  story.state.rolled_back = Happened<RolledBack>{.event = {}, .at = back};
+  story.state.closed = Happened<Closed>{.event = {"rolled_back"}, .at = back + 1min};
+  const auto state = std::make_shared<const State>(story.state);
+  Story next;
+  next.state.id = "rot_2";
+  next.state.cancelled_at = back + 2min;
+  next.happens(Closed{"cancelled"});
+  const commands::Rotations rotations{std::make_shared<const State>(next.state), state,
+                                      rotated(kStart - days(80), "older")};
+
+  const auto age = age_of(kTarget, rotations, {});
+  CHECK(age.known_by == KnownBy::rolled_back);
+  CHECK(age.fingerprint == story.state.current->event.fingerprint);
+  CHECK(age.dies == dies);
+  CHECK(reminders(kTarget, age, back + 3min, dies + days(2)) ==
+        std::vector<std::string>{"dying_0", "dying_1!", "dying_2!", "overdue_1!", "overdue_2!"});
+  CHECK(advice(kTarget, age, dies - 1s).find("works until then") != std::string::npos);
+  CHECK(advice(kTarget, age, dies).find("likely down") != std::string::npos);
+  CHECK(age_in_words(age, dies).find("should be dead since") != std::string::npos);
+
+  SECTION("the one that waited for its key's death has told of it, and is not repeated at once") {
+    story.state.closed->at = dies + 1min;
+    const auto told = age_of(kTarget, {std::make_shared<const State>(story.state)}, {});
+    CHECK(reminders(kTarget, told, dies + 1min, dies + 25h) == std::vector<std::string>{"overdue_0!"});
+  }
+  SECTION("a rotation that was completed since, or a key that was set by hand, ends it") {
+    CHECK(age_of(kTarget, {rotated(dies), state}, {}).known_by == KnownBy::rotation);
+    CHECK(age_of(kTarget, rotations, {{"stripe prod", {{back + 1h, "hand-1"}}}}).known_by ==
+          KnownBy::by_hand);
+  }
+}
+
 TEST_CASE("a look from before the rotation says nothing about its key") {
   const KeysSeen seen{{"stripe prod", {{kStart - days(2), "old-1"}}}};
   CHECK(age_of(kTarget, {rotated(kStart)}, seen).known_by == KnownBy::rotation);
