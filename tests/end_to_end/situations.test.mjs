@@ -1,9 +1,10 @@
 // Bad nights, one after another: what is arranged, what people read, and that it can be mended. The words that matter are said
 // here, as people read them; docs/when-it-goes-wrong.md is the same list for people.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
-import { assertUntouched, snapshot, since } from './support/world.mjs';
+import { until } from './support/process.mjs';
+import { assertUntouched, oneRotation, since, snapshot } from './support/world.mjs';
 
 const grace = 60;
 const variable = 'STRIPE_RESTRICTED_KEY';
@@ -11,8 +12,18 @@ const app = 'raxx-api-prod';
 const permissions = ['customer_read', 'subscription_read', 'invoice_read', 'charge_read'];
 const fault = (system, knob) => (stage) => stage.act('/fault', { system, ...knob });
 const inInfisical = (value) => (stage) => stage.act('/infisical/put', { environment: 'prod', name: variable, value });
-const inHeroku = (value) => (stage) => stage.act('/heroku/config', { app, name: variable, value });
-const explore = process.env.EXPLORE;
+const inHeroku = (value, name = variable) => async (stage) => {
+  await stage.act('/heroku/config', { app, name, value });
+  const settled = ({ dynos, releases }) => releases.at(-1).status === 'succeeded' &&
+    dynos.every(({ state, release }) => state === 'up' && release === releases.at(-1).version);
+  await until('the app to run it', async () => settled((await stage.state()).heroku.apps.find((one) => one.name === app)));
+};
+const clear = async (stage) => {
+  for (const system of ['stripe', 'infisical', 'heroku', 'billing', 'slack']) await stage.act('/fault', { system, kind: 'clear' });
+};
+const another = (name, mode = 'live', may = permissions) => async (stage) => stage.createKey({ name, mode, permissions: may });
+const master = `sk_${'live'}_${'4xT'.repeat(33)}`;
+const liveKey = async (stage) => (await stage.state()).stripe.keys.find(({ mode, name, status }) => mode === 'live' && name === 'raxx-billing' && status === 'active');
 
 async function open(t, settings = {}) {
   const stage = await Stage.open({ settings: { grace: `${grace}s`, reminder_before: '5s', ...settings } });
@@ -21,67 +32,196 @@ async function open(t, settings = {}) {
   return stage;
 }
 
-// ---- Refused before anything is shown that could be clicked.
+// ---- Refused before anything is shown that could be clicked: nothing has changed, and a rotation begins once it is mended.
 const refused = {
-  'Infisical hides the value': { arrange: fault('infisical', { kind: 'hidden_value' }), code: 'hidden', words: /x/ },
-  'Infisical refuses the login': { arrange: fault('infisical', { kind: 'login_refused' }), code: 'x', words: /x/ },
-  'Infisical rotates the secret itself': { arrange: fault('infisical', { kind: 'rotated_secret', environment: 'prod', name: variable }), code: 'rotated_by_store', words: /x/ },
-  'the secret is a reference to another one': { arrange: inInfisical('${prod.OTHER}'), code: 'reference', words: /x/ },
-  'Infisical copies the path to Heroku by itself': { arrange: fault('infisical', { kind: 'heroku_sync', environment: 'prod', app }), code: 'sync', words: /x/ },
-  'the app holds another key than Infisical': { arrange: async (stage) => inHeroku(await stage.createKey({ name: 'other', mode: 'live', permissions }))(stage), code: 'drift', words: /x/ },
-  'the app may not be seen': { arrange: fault('heroku', { kind: 'forbidden', app }), code: 'x', words: /x/ },
-  'a key of test mode is stored where a live one belongs': { arrange: async (stage) => inInfisical(await stage.createKey({ name: 'test', mode: 'test', permissions }))(stage), code: 'wrong_mode', words: /x/ },
-  'a master key is stored in Infisical': { arrange: inInfisical(`sk_${'live'}_${'4xT'.repeat(33)}`), code: 'master_key_stored', words: /x/, alarm: true },
-  'a master key is configured in the app': { arrange: inHeroku(`sk_${'live'}_${'4xT'.repeat(33)}`), code: 'master_key_stored', words: /x/, alarm: true },
-  'Stripe knows the key only from other addresses': { arrange: async (stage) => fault('stripe', { kind: 'ip_denied', key: (await stage.state()).stripe.keys.find(({ mode, name }) => mode === 'live' && name === 'raxx-billing').id })(stage), code: 'x', words: /x/ },
-  'billing is broken already': { arrange: fault('billing', { kind: 'broken' }), code: 'billing_unhealthy', words: /x/ },
+  'Infisical hides the value': { arrange: fault('infisical', { kind: 'hidden_value' }), code: 'hidden', again: true,
+    words: /Infisical hides the value of STRIPE_RESTRICTED_KEY.*needs the permission to read values/ },
+  'Infisical refuses the login': { arrange: fault('infisical', { kind: 'login_refused' }), code: 'check_failed',
+    words: /the client id or client secret was refused/, logins: 1 },
+  'Infisical rotates the secret itself': { arrange: fault('infisical', { kind: 'rotated_secret', environment: 'prod', name: variable }),
+    code: 'rotated_by_store', words: /Infisical rotates STRIPE_RESTRICTED_KEY itself and refuses our writes/ },
+  'the secret is a reference': { arrange: inInfisical('${prod.OTHER}'), code: 'reference', words: /is a reference to another secret.*Rotate that one instead/ },
+  'Infisical copies the path to Heroku by itself': { arrange: fault('infisical', { kind: 'heroku_sync', environment: 'prod', app }),
+    code: 'sync', again: true, words: /copies this path onward.*Two writers would fight/ },
+  'the app holds another key than Infisical': { arrange: async (stage) => inHeroku(await another('other')(stage))(stage),
+    code: 'drift', words: /do not hold the same key.*settle which one is right first/ },
+  'the app may not be seen': { arrange: fault('heroku', { kind: 'forbidden', app }), code: 'check_failed', again: true,
+    words: /inspecting raxx-api-prod.*the Heroku token has no access to this app/ },
+  'the app is not there': { arrange: fault('heroku', { kind: 'status', status: 404, path: `/apps/${app}` }), code: 'check_failed', again: true,
+    words: /inspecting raxx-api-prod.*the app was not found/ },
+  'a key of test mode is stored where a live one belongs': {
+    arrange: async (stage) => inInfisical(await another('test', 'test')(stage))(stage), code: 'wrong_mode',
+    words: /Infisical holds a test key under STRIPE_RESTRICTED_KEY, where a live key belongs/ },
+  'a master key is stored in Infisical': { arrange: inInfisical(master), code: 'master_key_stored',
+    words: /Infisical holds a Stripe \*master\* key/, alarm: /found in Infisical, under STRIPE_RESTRICTED_KEY \(prod\).*roll it now/ },
+  'a master key is configured in the app': { arrange: inHeroku(master), code: 'master_key_stored',
+    words: /the configuration of raxx-api-prod holds a Stripe \*master\* key/,
+    alarm: /found in the configuration of raxx-api-prod.*roll it now/ },
+  'the key may be used from other addresses only': {
+    arrange: async (stage) => fault('stripe', { kind: 'ip_denied', key: (await liveKey(stage)).id })(stage), code: 'check_failed', again: true,
+    words: /limited to other IP addresses than this bot's/ },
+  'Stripe gives no usable answer': { arrange: fault('stripe', { kind: 'status', status: 502, html: true }), code: 'check_failed', again: true,
+    words: /asking Stripe about the current key.*no usable answer/ },
+  'billing is broken already': { arrange: fault('billing', { kind: 'broken' }), code: 'billing_unhealthy', again: true,
+    words: /billing endpoint is not healthy before the rotation.*Fix that first/ },
 };
-for (const [name, { arrange, code, words, alarm }] of Object.entries(refused)) {
-  test(`refused at the start: ${name}`, async (t) => {
-    const stage = await open(t, { retry_limit: '2s' });
-    await arrange(stage);
-    const before = await snapshot(stage);
-    await stage.start();
-    const closed = await stage.closed(15000);
-    const entry = await stage.entry('secret.rotate.refused');
-    if (explore) {
-      console.log(name, '|', closed.context.outcome, '|', entry?.context);
-      for (const m of (await since(stage, before)).said) console.log('   ', m.to, m.text.replaceAll('\n', ' / ').slice(0, 700));
-      return;
-    }
-  });
-}
+describe('refused at the start', { concurrency: 3 }, () => {
+  for (const [name, { arrange, code, words, alarm, logins, again }] of Object.entries(refused)) {
+    test(name, async (t) => {
+      const stage = await open(t, { retry_limit: '1s' });
+      await arrange(stage);
+      const before = await snapshot(stage);
+      await stage.start();
+      assert.equal((await stage.closed(20000)).context.outcome, 'refused');
+      assert.equal((await stage.entry('secret.rotate.refused')).context.code, code);
+      const answer = await stage.message(adasMessages, /did not begin/);
+      assert.match(answer.all, words);
+      if (alarm) assert.match((await stage.message(ops, /SEV-1: a Stripe master key was/)).all, alarm);
+      else assert.match(answer.all, /Nothing has changed: billing runs on the key it had/);
+      const now = await since(stage, before);
+      assertUntouched(before.state, now.state);
+      assert.ok(!now.said.some(({ text }) => /\/form#|Dashboard steps/.test(text)), 'no step was shown');
+      assert.equal(now.said.some(({ text }) => /SEV-1: a Stripe/.test(text)), Boolean(alarm));
+      if (logins) {
+        const tried = ({ infisical }) => infisical.requests.filter(({ path }) => path.endsWith('/login')).length;
+        assert.equal(tried(now.state) - tried(before.state), logins, 'three wrong logins would lock the identity');
+      }
+      await assertNowhere(stage, [master]);
+      if (!again) return;
+      await clear(stage);
+      await stage.start();
+      await stage.message(adasMessages, /What only you can check/);
+    });
+  }
+});
 
-// ---- Stopped on the way, mended, and gone on with.
-const stopped = {
-  'the identity may not write': { arrange: fault('infisical', { kind: 'read_only' }), words: /x/ },
-  'the environment has an approval policy': { arrange: fault('infisical', { kind: 'approval_policy', environment: 'prod' }), words: /x/, mend: fault('infisical', { kind: 'approve' }) },
-  'somebody else writes the secret meanwhile': { arrange: fault('infisical', { kind: 'foreign_write', environment: 'prod', name: variable, value: `rk_${'live'}_${'7yQ'.repeat(33)}` }), words: /x/ },
-  'Heroku forbids the change': { arrange: fault('heroku', { kind: 'status', status: 403, method: 'PATCH' }), words: /x/ },
-  'the app is gone': { arrange: fault('heroku', { kind: 'status', status: 404, method: 'PATCH' }), words: /x/ },
-  'the release fails': { arrange: fault('heroku', { kind: 'release_fails' }), words: /x/ },
-  'the release stays pending': { arrange: fault('heroku', { kind: 'release_pending', seconds: 30 }), words: /x/, settings: { release_limit: '3s' } },
-  'a dyno crashes on the new release': { arrange: fault('heroku', { kind: 'dyno_crashes' }), words: /x/ },
-  'a dyno never comes up': { arrange: fault('heroku', { kind: 'dyno_stuck' }), words: /x/, settings: { release_limit: '3s' } },
-  'billing fails while it is watched': { arrange: fault('billing', { kind: 'broken' }), words: /x/ },
-  'billing answers 200 with an error inside': { arrange: fault('billing', { kind: 'swallow' }), words: /x/ },
-  'the log cannot be read': { arrange: fault('heroku', { kind: 'log_refuse', status: 503 }), words: /x/, settings: { retry_limit: '2s' } },
-  'Heroku gives no more answers for this hour': { arrange: fault('heroku', { kind: 'quota', remaining: 0 }), words: /x/, settings: { retry_limit: '2s' } },
-  'Stripe answers with a page of HTML': { arrange: fault('stripe', { kind: 'status', status: 502, html: true }), words: /x/, settings: { retry_limit: '2s' } },
+// ---- What the form or Stripe says no to: the key in use is untouched, and a new link comes.
+const rejected = {
+  'the new key lacks a permission': { key: another('less', 'live', ['customer_read', 'invoice_read']), words: /may not call .*and the old one may/ },
+  'the new key may do more': { key: another('more', 'live', [...permissions, 'balance_read']), words: /may call .*and the old one may not/ },
+  'the new key is of another account': { key: (stage) => stage.createKey({ name: 'raxx-billing', mode: 'live', account: 'acct_1SomebodyElse4711', permissions }),
+    words: /belongs to another Stripe account/ },
 };
-for (const [name, { arrange, words, mend, settings }] of Object.entries(stopped)) {
-  test(`stopped, and mended: ${name}`, async (t) => {
-    const stage = await open(t, settings);
-    await stage.start();
-    await stage.confirm();
-    const link = await stage.link();
-    const key = await stage.rotateInDashboard(grace);
-    await arrange(stage);
-    assert.equal((await stage.submit(link, key, grace)).state, 'received');
-    const news = await stage.message(ops, explore ? /Stopped:|is rotated\./ : words, 20000);
-    if (explore) {
-      console.log(name, '|', news.all.replaceAll('\n', ' / ').slice(0, 900));
-      return;
-    }
-  });
-}
+describe('rejected', { concurrency: 3 }, () => {
+  for (const [name, { key, words }] of Object.entries(rejected)) {
+    test(name, async (t) => {
+      const stage = await open(t);
+      await stage.start();
+      await stage.confirm();
+      const link = await stage.link();
+      const good = await stage.rotateInDashboard(grace);
+      const pasted = await key(stage);
+      const before = await snapshot(stage);
+      assert.equal((await stage.submit(link, pasted, grace)).state, 'received');
+      const told = await stage.message(adasMessages, words, 20000);
+      assert.match(told.all, /The key in use has not been touched/);
+      const next = await stage.link(link.ts);
+      assert.deepEqual((await since(stage, before)).writes, []);
+      assert.equal((await stage.submit(next, good, grace)).state, 'received');
+      await stage.message(ops, /is rotated\./, 30000);
+    });
+  }
+});
+
+// ---- Stopped on the way, mended by a person, gone on with.
+const whenRunning = (arrange) => async (stage, go) => {
+  await go();
+  await until('every dyno to run it', async () => (await stage.actions()).includes('secret.rotate.consumer.running'));
+  await arrange(stage);
+};
+const onOld = /Billing runs on the old key, which expires/;
+const either = /Some consumers may run on the new key and some on the old one; both work/;
+const onNew = /Billing runs on the new key/;
+const stopped = {
+  'the identity may not write': { arrange: fault('infisical', { kind: 'read_only' }), billing: onOld,
+    words: /storing the key in Infisical.*doesn't have the permission/ },
+  'the change waits for approval': { arrange: fault('infisical', { kind: 'approval_policy', environment: 'prod' }), billing: onOld,
+    words: /waits for approval in Infisical.*approve it there, then try again/, mend: fault('infisical', { kind: 'approve' }) },
+  'somebody else writes the secret meanwhile': { billing: onOld,
+    arrange: fault('infisical', { kind: 'foreign_write', environment: 'prod', name: variable, value: `rk_${'live'}_${'7yQ'.repeat(33)}` }),
+    words: /somebody else changed STRIPE_RESTRICTED_KEY meanwhile.*put the value of before back/,
+    mend: async (stage) => inInfisical(await stage.currentKey())(stage) },
+  'Heroku forbids the change': { arrange: fault('heroku', { kind: 'status', status: 403, method: 'PATCH' }), billing: onOld,
+    words: /giving the key to raxx-api-prod.*has no access to this app, or not to its config vars/ },
+  'the app is gone': { arrange: fault('heroku', { kind: 'status', status: 404, method: 'PATCH' }), billing: onOld,
+    words: /giving the key to raxx-api-prod.*the app was not found/ },
+  'the release fails': { arrange: fault('heroku', { kind: 'release_fails' }), billing: either, words: /the release v42 of raxx-api-prod failed; its dynos still run the old one/ },
+  'the release stays pending': { arrange: fault('heroku', { kind: 'release_pending', seconds: 6 }), billing: either,
+    words: /only 0 of 3 dynos of raxx-api-prod run release v42 after 3 seconds/, settings: { release_limit: '3s' } },
+  'a dyno crashes on the new release': { arrange: fault('heroku', { kind: 'dyno_crashes' }), billing: either, words: /web\.1 of raxx-api-prod crashed on release v42/,
+    mend: async (stage) => clear(stage).then(() => inHeroku('a fix', 'OTHER')(stage)) },
+  'a dyno never comes up': { arrange: fault('heroku', { kind: 'dyno_stuck' }), billing: either,
+    words: /only 0 of 3 dynos of raxx-api-prod run release v42/, settings: { release_limit: '3s' } },
+  'billing fails while it is watched': { arrange: fault('billing', { kind: 'broken' }), billing: onNew, words: /the billing endpoint was not healthy: answered 500/ },
+  'billing answers 200 with an error inside': { billing: onNew, settings: { watch: '4s' }, words: /the billing endpoint was not healthy/,
+    arrange: whenRunning(async (stage) => {
+      await fault('billing', { kind: 'swallow' })(stage);
+      await fault('stripe', { kind: 'status', status: 500 })(stage);
+    }) },
+  'the app says that Stripe refused its key': { billing: onNew, settings: { watch: '4s' },
+    words: /the log of raxx-api-prod shows a failure that points at the key: .*AuthenticationError/,
+    arrange: whenRunning(fault('heroku', { kind: 'log_line', app, text: 'Stripe::AuthenticationError: Expired API Key provided: rk_live_****' })) },
+  'the log cannot be read': { arrange: fault('heroku', { kind: 'log_refuse', status: 503 }), billing: onNew,
+    words: /watching the log of raxx-api-prod.*server error/, settings: { retry_limit: '2s' } },
+  'Heroku gives no more answers for this hour': { arrange: fault('heroku', { kind: 'quota', remaining: 0 }), billing: onOld,
+    words: /the account's rate limit was reached/, settings: { retry_limit: '2s' } },
+  'Stripe gives no usable answer about the new key': { arrange: fault('stripe', { kind: 'status', status: 502, html: true }), billing: onOld,
+    words: /no usable answer for GET \/v1\/customers/, settings: { retry_limit: '2s' } },
+};
+describe('stopped, and mended', { concurrency: 3 }, () => {
+  for (const [name, { arrange, words, billing, mend = async () => {}, settings }] of Object.entries(stopped)) {
+    test(name, async (t) => {
+      const stage = await open(t, settings);
+      await stage.start();
+      await stage.confirm();
+      const link = await stage.link();
+      const key = await stage.rotateInDashboard(grace);
+      const go = async () => assert.equal((await stage.submit(link, key, grace)).state, 'received');
+      if (arrange.length === 2) await arrange(stage, go);
+      else await arrange(stage).then(go);
+      const news = await stage.message(ops, /Stopped: stripe prod/, 20000);
+      assert.match(news.all, words);
+      assert.match(news.all, billing);
+      assert.match(news.all, /with \*Try again\* in the DM/);
+      assert.ok(!(await stage.messages(ops)).some(({ all }) => /is rotated\./.test(all)), 'never green');
+      await mend(stage);
+      await clear(stage);
+      await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), 'rotation_retry');
+      await stage.message(ops, /is rotated\./, 40000);
+      assert.equal(await stage.currentKey(), key);
+      await assertNowhere(stage, stage.keys);
+    });
+  }
+});
+
+// ---- Got over without a person, and said in the summary where it matters.
+const gotOver = {
+  'the answer to the write into Infisical is lost': { arrange: fault('infisical', { kind: 'close', after: true, method: 'PATCH', times: 1 }) },
+  'the answer to the change at Heroku is lost': { arrange: fault('heroku', { kind: 'close', after: true, method: 'PATCH', times: 1 }) },
+  'Infisical revokes the token between two calls': { arrange: fault('infisical', { kind: 'revoke_tokens' }) },
+  'Infisical’s token expires between two calls': { arrange: fault('infisical', { kind: 'expire_tokens' }) },
+  'Stripe fails three times': { arrange: fault('stripe', { kind: 'status', status: 500, times: 3 }) },
+  'the log breaks off and is followed again': { arrange: whenRunning(fault('heroku', { kind: 'log_cut' })), settings: { watch: '3s' } },
+  'Heroku drops lines of the log': { arrange: whenRunning(fault('heroku', { kind: 'log_loss' })), settings: { watch: '3s' }, words: /gap/ },
+  'all dynos restart at once': { arrange: fault('heroku', { kind: 'restart_together' }) },
+};
+describe('got over', { concurrency: 3 }, () => {
+  for (const [name, { arrange, settings, words }] of Object.entries(gotOver)) {
+    test(name, async (t) => {
+      const stage = await open(t, settings);
+      const before = await snapshot(stage);
+      await stage.start();
+      await stage.confirm();
+      const link = await stage.link();
+      const key = await stage.rotateInDashboard(grace);
+      const go = async () => assert.equal((await stage.submit(link, key, grace)).state, 'received');
+      if (arrange.length === 2) await arrange(stage, go);
+      else await arrange(stage).then(go);
+      const summary = await stage.message(ops, /is rotated\./, 40000);
+      if (words) assert.match(summary.all, words);
+      const { writes } = await since(stage, before);
+      assert.deepEqual(writes, oneRotation, 'each system is written once');
+      await assertNowhere(stage, stage.keys);
+    });
+  }
+});
