@@ -66,6 +66,19 @@ TEST_CASE("a key that Stripe refuses anywhere is rejected, and so is one that wa
         "dead");
 }
 
+TEST_CASE("an app that runs nothing, or is in maintenance, gives pause and stops nothing") {
+  Story story;
+  ConsumerInspected resting = inspected("canary");
+  resting.dynos = resting.dynos_up = 0;
+  resting.maintenance = true;
+  story.checked().happens(resting);
+  CHECK(objection_code(story).empty());
+  const auto said = warnings(story.state);
+  REQUIRE(said.size() == 2);
+  CHECK(said[0].find("nothing there will exercise the new key") != std::string::npos);
+  CHECK(said[1] == "canary is in maintenance mode.");
+}
+
 TEST_CASE("each reason not to begin is named") {
   const auto with_key = [](auto change) {
     CurrentKeyRead key = current_key();

@@ -214,6 +214,20 @@ TEST_CASE("an app is said to hold the same key only when it does") {
   CHECK(all_messages(story.state, story.now).find("canary holds the same key") != std::string::npos);
 }
 
+TEST_CASE("a watch that saw no line says that nothing was exercised, and what it didn't see") {
+  Story story;
+  story.propagated();
+  WatchFinished silent = quiet_watch("canary");
+  silent.totals.lines = 0;
+  silent.totals.gaps = 2;
+  silent.totals.blind = 3s;
+  story.happens(silent);
+  const std::string text = all_messages(story.state, story.now);
+  CHECK(text.find("no lines at all: not exercised, 2 gaps, 3 seconds not seen") != std::string::npos);
+  CHECK(text.find("canary log watched for 5 minutes: 0 lines, no authentication failure") ==
+        std::string::npos);
+}
+
 // Found by the simulation: the deadline of a key that is not there any more was read all the same.
 TEST_CASE("a reminder about a key that was set aside since is not told anew") {
   Story story;
