@@ -67,6 +67,7 @@ struct ConsumerInspected {
   int release = 0;
   bool release_pending = false;
   int dynos_up = 0, dynos = 0;
+  Duration release_takes{0};  // the longest of the last ten that succeeded
   std::string request_id;
 };
 struct KeyProbed {

@@ -173,12 +173,31 @@ std::optional<Refused> objection(const State& s) {
   return std::nullopt;
 }
 
+Duration propagation_forecast(const State& s) {
+  Duration first{0}, others{0};
+  for (const auto& consumer : s.target.consumers) {
+    const auto found = s.inspected.find(consumer.app);
+    if (found == s.inspected.end()) continue;
+    Duration& takes = &consumer == &s.target.consumers.front() ? first : others;
+    takes = std::max(takes, found->second.event.release_takes);
+  }
+  return first + others + s.target.watch;
+}
+
 std::vector<std::string> warnings(const State& s) {
   std::vector<std::string> found;
   for (const auto& [app, inspected] : s.inspected) {
     if (inspected.event.dynos == 0)
       found.push_back(app + " runs no dyno: nothing there will exercise the new key.");
     if (inspected.event.maintenance) found.push_back(app + " is in maintenance mode.");
+  }
+  const Duration forecast = propagation_forecast(s);
+  if (forecast > s.planned_grace()) {
+    found.push_back(fmt::format(
+        "Judging by the last releases, giving the new key to every app and watching it takes about {}, and "
+        "the "
+        "grace to choose is {}: the old key may die before that. Choose a longer grace, or be ready for it.",
+        storage::in_words(forecast), storage::in_words(s.planned_grace())));
   }
   if (const KeyProbed* old_key = probes_of(s, ActionKind::probe_old_key)) {
     for (const auto& endpoint : s.target.denied) {

@@ -11,6 +11,10 @@ namespace keyturn::commands::rotation {
 // Why the rotation must not begin, from the facts gathered so far; nothing: no objection yet.
 std::optional<Refused> objection(const State& state);
 
+// How long it takes until every app was watched with the new key, judging by the last releases: the canary's,
+// then the longest of the others', then the watch. How long a dyno boots is nobody's to know.
+Duration propagation_forecast(const State& state);
+
 // What doesn't bar the rotation but belongs in front of the operator's eyes before the click.
 std::vector<std::string> warnings(const State& state);
 

@@ -134,7 +134,7 @@ asio::awaitable<Outcome> RealPerformer::inspect_consumer(StatePointer state, std
   const auto info = co_await systems_.consumer.info(app);
   const std::string variable = variable_of(*state, app);
   const auto config = co_await systems_.consumer.config(app, variable);
-  const auto releases = co_await systems_.consumer.releases(app, 1);
+  const auto releases = co_await systems_.consumer.releases(app, kReleasesLookedAt);
   const auto dynos = co_await systems_.consumer.dynos(app);
   ConsumerInspected inspected{.app = app, .fingerprint = {}, .request_id = config.request_id};
   inspected.maintenance = info.maintenance;
@@ -147,6 +147,8 @@ asio::awaitable<Outcome> RealPerformer::inspect_consumer(StatePointer state, std
     inspected.release = releases.front().version;
     inspected.release_pending = releases.front().status == integrations::ReleaseStatus::pending;
   }
+  for (const auto& release : releases)
+    inspected.release_takes = std::max(inspected.release_takes, release.took.value_or(Duration::zero()));
   for (const auto& dyno : dynos) {
     if (dyno.type == "release" || dyno.type == "run") continue;
     ++inspected.dynos;

@@ -107,8 +107,6 @@ asio::awaitable<int> RealPerformer::newest_release(std::string app) {
 
 namespace {
 
-constexpr int kReleasesLookedAt = 10;
-
 bool has_failed(const std::vector<integrations::Release>& releases, int wanted) {
   const auto found = std::ranges::find(releases, wanted, &integrations::Release::version);
   return found != releases.end() &&

@@ -97,18 +97,28 @@ ReleaseStatus status_named(const std::string& name) {
   return ReleaseStatus::unknown;
 }
 
+// "updated_at" of a release that succeeded is when it did; a release phase of more than an hour is killed.
+std::optional<storage::Duration> took(const json& row) {
+  const auto began = storage::from_iso8601(string_at(row, "created_at"));
+  const auto ended = storage::from_iso8601(string_at(row, "updated_at"));
+  if (!began || !ended || *ended < *began || *ended > *began + std::chrono::hours(1)) return std::nullopt;
+  return *ended - *began;
+}
+
 Release read_release(const net::Response& response, const json& row) {
   const auto version = int_at(row, "version");
   std::string id = string_at(row, "id");
   if (!version || id.empty()) throw unshaped(kReleases, response);
+  const ReleaseStatus status = status_named(string_at(row, "status"));
   return {.id = std::move(id),
           .version = *version,
-          .status = status_named(string_at(row, "status")),
+          .status = status,
           .current = integrations::true_at(row, "current"),
           .user = string_at(value_at(row, "user"), "email"),
           .description = integrations::redact_credentials(string_at(row, "description")),
           .slug = string_at(value_at(row, "slug"), "id"),
-          .request_id = request_id_of(response)};
+          .request_id = request_id_of(response),
+          .took = status == ReleaseStatus::succeeded ? took(row) : std::nullopt};
 }
 
 integrations::Dyno read_dyno(const net::Response& response, const json& row) {

@@ -79,6 +79,22 @@ TEST_CASE("an app that runs nothing, or is in maintenance, gives pause and stops
   CHECK(said[1] == "canary is in maintenance mode.");
 }
 
+TEST_CASE("a grace that can't hold the propagation is warned of before anything is clicked") {
+  Story story;
+  story.checked();
+  ConsumerInspected canary = inspected("canary"), second = inspected("second");
+  canary.release_takes = 3min;
+  second.release_takes = 2min;
+  story.happens(canary).happens(second);
+  CHECK(propagation_forecast(story.state) == 5min + story.state.target.watch);
+  CHECK(warnings(story.state).empty());
+  story.state.target.grace = 5min + story.state.target.watch - 1s;
+  const auto said = warnings(story.state);
+  REQUIRE(said.size() == 1);
+  CHECK(said[0].find("takes about 10 minutes, and the grace to choose is 9 minutes 59 seconds") !=
+        std::string::npos);
+}
+
 TEST_CASE("each reason not to begin is named") {
   const auto with_key = [](auto change) {
     CurrentKeyRead key = current_key();

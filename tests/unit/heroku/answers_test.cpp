@@ -127,6 +127,19 @@ TEST_CASE("releases are read from a whole list or a range of it, newest first") 
   CHECK(read_releases({200, {}, "[]"}).empty());
 }
 
+TEST_CASE("how long a release took is known of one that succeeded, and of no other") {
+  const auto took = [](const std::string& status, const std::string& began, const std::string& ended) {
+    const std::string row = R"([{"id":"a","version":1,"status":")" + status + R"(","created_at":")" + began +
+                            R"(","updated_at":")" + ended + R"("}])";
+    return read_releases({200, {}, row})[0].took;
+  };
+  CHECK(took("succeeded", "2012-01-01T12:00:00Z", "2012-01-01T12:02:30Z") == std::chrono::seconds(150));
+  CHECK_FALSE(took("pending", "2012-01-01T12:00:00Z", "2012-01-01T12:02:30Z"));
+  CHECK_FALSE(took("succeeded", "2012-01-01T12:00:00Z", "2012-01-09T12:00:00Z"));  // touched later
+  CHECK_FALSE(took("succeeded", "2012-01-01T12:00:00Z", "2012-01-01T11:00:00Z"));
+  CHECK_FALSE(took("succeeded", "yesterday", "2012-01-01T12:00:00Z"));
+}
+
 TEST_CASE("a status of a release that we don't know is unknown, and never success") {
   CHECK(read_releases({200, {}, R"([{"id":"a","version":1,"status":"sucCeeded"}])"})[0].status ==
         ReleaseStatus::unknown);
