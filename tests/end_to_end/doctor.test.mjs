@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { chmod, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { Stage } from './support/stage.mjs';
 import { holdings } from './support/world.mjs';
 
@@ -36,6 +36,12 @@ async function files() {
   return found;
 }
 
+// What stands at the vendors, without what moves by itself after a change that the test made (releases and dynos).
+const kept = (state) => {
+  const { heroku, ...others } = holdings(state);
+  return { ...others, heroku: heroku.map(({ name, config, releases }) => ({ name, config, releases: releases.length })) };
+};
+
 // Runs it, and holds it to what it promises: only reads, and nothing has changed anywhere.
 async function examined() {
   const [state, then] = [await stage.state(), await files()];
@@ -46,7 +52,7 @@ async function examined() {
     result.asked[system] = now[system].requests.slice(state[system].requests.length).map(({ method, path }) => `${method} ${path}`);
     if (!stage.bot) for (const request of result.asked[system]) assert.match(request, allowed);
   }
-  assert.deepEqual(holdings(now), holdings(state));
+  assert.deepEqual(kept(now), kept(state));
   assert.deepEqual(now.slack.channels, state.slack.channels);
   if (!stage.bot) assert.deepEqual(await files(), then);
   assert.equal(result.errors, '');
@@ -73,6 +79,8 @@ const fault = (system, knob) => stage.act('/fault', { system, ...knob });
 const clear = async () => {
   for (const system of ['slack', 'infisical', 'heroku', 'stripe', 'billing']) await fault(system, { kind: 'clear' });
 };
+
+afterEach(clear);
 
 // Changes the settings for one examination.
 async function withSettings(change, examine) {
@@ -126,7 +134,6 @@ test('a scope that was not granted is named, with what is lost and the refusals 
   await fault('slack', { kind: 'scopes', granted: ['app_mentions:read', 'channels:history', 'channels:read', 'chat:write',
     'commands', 'groups:history', 'groups:read', 'im:history', 'usergroups:read', 'users:read'] });
   await finds(['Slack', 'wrong', /im:write \(the operator gets no direct message/]);
-  await clear();
 });
 
 test('a dead app-level token is found without opening a socket', async () => {
@@ -161,7 +168,6 @@ test('a value that Infisical hides, rotates itself, or copies onward', async () 
   await clear();
   await fault('infisical', { kind: 'heroku_sync', app: 'raxx-api-prod', environment: 'prod' });
   await finds(['Infisical', 'wrong', /copies this folder onward by itself \(heroku raxx-api-prod\)/]);
-  await clear();
 });
 
 test('a wrong client secret is tried exactly once', async () => {
@@ -192,7 +198,6 @@ test('an app that the token has no access to, that is gone, or that holds anothe
   await stage.act('/heroku/config', { app: 'raxx-api-prod', name: 'STRIPE_RESTRICTED_KEY', value: key });
   await fault('heroku', { kind: 'quota', remaining: 20 });
   await finds(['Heroku', 'wrong', /rate limit: only 1\d calls/]);
-  await clear();
 });
 
 test('a refused Heroku token', async () => {
@@ -200,27 +205,26 @@ test('a refused Heroku token', async () => {
   const result = await examined();
   assert.match(bad(result)[0].text, /token: .*refused/);
   assert.equal(result.asked.heroku.length, 1, 'nothing else was asked with it');
-  await clear();
 });
 
 test('a vendor that is down is unknown, never well and never wrong', async () => {
   for (const system of ['slack', 'infisical', 'heroku', 'stripe']) {
     await fault(system, { kind: 'status', status: 503, html: true });
     const result = await examined();
-    assert.equal(result.code, 69, `${system}: ${result.output}`);
-    assert.ok(bad(result).every(({ verdict }) => verdict === "can't tell"), result.output);
+    // Without Stripe billing itself fails, and that is seen.
+    const own = bad(result).filter(({ part }) => part !== 'Billing');
+    assert.ok(own.length > 0 && own.every(({ verdict }) => verdict === "can't tell"), result.output);
+    assert.equal(result.code, system === 'stripe' ? 1 : 69, `${system}: ${result.output}`);
     await clear();
   }
 });
 
 test('a clock that is off by more than half a minute, by how much and by whom', async () => {
   for (const system of ['slack', 'infisical', 'heroku', 'stripe']) await fault(system, { kind: 'clock', seconds: -90 });
-  const result = await finds(['Clock', 'wrong', /1 minute (29|3[01]) seconds|90 seconds/]);
-  assert.match(result.output, /ahead of (Slack|Heroku)/);
+  await finds(['Clock', 'wrong', /(89|90|91) seconds ahead of Heroku/]);
   await clear();
   await fault('slack', { kind: 'clock', seconds: 45 });
   await finds(['Clock', "can't tell", /behind Slack, and right by/]);
-  await clear();
 });
 
 // [certificate, private key] for this machine, whose time is over. `openssl req` has no way to say so; `openssl ca` has.
@@ -278,7 +282,6 @@ test('billing that is not healthy', async () => {
   const result = await examined();
   assert.match(bad(result)[0].text, /endpoint of stripe prod: .*(500|not healthy)/);
   assert.equal(bad(result)[0].part, 'Billing');
-  await clear();
 });
 
 test('a master key in Infisical or in an app is a SEV-1 with its place, and is shown to nobody', async () => {

@@ -277,9 +277,8 @@ TEST_CASE("the granted scopes are read from the header, and only what scopes are
   CHECK(granted_scopes(headers) == std::set<std::string>{"chat:write", "users:read", "users:read.email"});
   CHECK(granted_scopes({{"X-OAuth-Scopes", ""}}) == std::set<std::string>());
   CHECK_FALSE(granted_scopes({}));
-  for (const std::string& scope : *granted_scopes({{"X-OAuth-Scopes", "\x1b[31mchat:write"}})) {
-    CHECK(scope.find('\x1b') == std::string::npos);
-  }
+  const auto odd = granted_scopes({{"X-OAuth-Scopes", "\x1b[31mchat:write"}});
+  CHECK(odd == std::set<std::string>{"31mchat:write"});
 }
 
 }  // namespace keyturn::slack
