@@ -10,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "commands/rotation/vault.h"
 #include "commands/slack_desk.h"
 #include "integrations/heroku/heroku.h"
 #include "integrations/infisical/infisical.h"
@@ -92,7 +93,7 @@ std::string app_in(const storage::Secret& token) {
   return app.starts_with('A') && app.size() < 16 ? std::string(app) : "";
 }
 
-JournalSeen look_at_journal(const std::filesystem::path& file) {
+JournalSeen look_at_journal(const std::filesystem::path& file, const storage::SealingKey* key) {
   JournalSeen seen{.file = file.string(), .problem = {}, .fault = {}};
   std::error_code ignored;
   seen.folder_exists = std::filesystem::is_directory(
@@ -101,6 +102,10 @@ JournalSeen look_at_journal(const std::filesystem::path& file) {
   if (!seen.exists) return seen;
   try {
     seen.fault = storage::sqlite::verify_chain(file, seen.entries);
+    storage::sqlite::read_boxes(file, [&](const storage::NewBox& box) {
+      ++seen.boxes;
+      if (key != nullptr && !commands::rotation::opens(*key, box)) ++seen.shut;
+    });
   } catch (const storage::sqlite::DatabaseError& error) {
     seen.problem = error.what();
   }
@@ -366,7 +371,7 @@ Observed examine(const std::string& file, const Config& config, SecretsFound sec
                    .mistakes = {},
                    .targets = config.targets.size(),
                    .secret_problems = std::move(secrets.problems)};
-  seen.journal = look_at_journal(config.journal);
+  seen.journal = look_at_journal(config.journal, secrets.secrets.sealing_key.get());
   seen.form = look_at_form(config.form);
   Examination(config, std::move(secrets.secrets)).run(seen);
   return seen;

@@ -167,7 +167,19 @@ Findings judge_journal(const JournalSeen& seen) {
                           seen.fault->sequence, seen.fault->what),
               "keep the file as evidence, then docs/running.md, \"Backup and restore\"")};
   }
-  return {ok(part, seen.file, fmt::format("{} entries, every hash holds", seen.entries))};
+  Findings findings{ok(part, seen.file, fmt::format("{} entries, every hash holds", seen.entries))};
+  if (seen.shut > 0) {
+    findings.push_back(
+        wrong(part, "sealing key",
+              fmt::format(
+                  "it doesn't open {} of {} keys that open rotations have sealed: the bot doesn't start, and "
+                  "what it holds of them is out of reach",
+                  seen.shut, seen.boxes),
+              "put the sealing key back that the journal was written with, from where its copy is kept"));
+  } else if (seen.boxes > 0) {
+    findings.push_back(ok(part, "sealing key", fmt::format("opens what is sealed ({})", seen.boxes)));
+  }
+  return findings;
 }
 
 Findings judge_form(const FormSettings& settings, const FormSeen& seen, storage::TimePoint now) {

@@ -45,6 +45,8 @@ struct JournalSeen {
   std::string problem;  // why it can't be read
   std::int64_t entries = 0;
   std::optional<storage::ChainFault> fault;
+  int boxes = 0;  // that hold the keys of open rotations
+  int shut = 0;   // of them, those that the sealing key doesn't open; 0 without a sealing key
 };
 
 struct BotTokenSeen {

@@ -2,6 +2,7 @@
 // file.
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Exception.h>
+#include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/Transaction.h>
 #include <spdlog/fmt/fmt.h>
 
@@ -78,6 +79,17 @@ void read_entries(const std::filesystem::path& file, const std::function<void(co
   require_file(file);
   read_once(file, in_use(file), [&](SQLite::Database& database) {
     for_each_entry(database, kBeforeEverything, [&](const Entry& entry) { each(entry); });
+  });
+}
+
+void read_boxes(const std::filesystem::path& file, const std::function<void(const NewBox&)>& each) {
+  require_file(file);
+  read_once(file, in_use(file), [&](SQLite::Database& database) {
+    SQLite::Statement rows(database, "SELECT rotation, purpose, wrapped_key, ciphertext FROM boxes");
+    while (rows.executeStep()) {
+      each({.name = {rows.getColumn(0).getString(), rows.getColumn(1).getString()},
+            .box = {rows.getColumn(2).getString(), rows.getColumn(3).getString()}});
+    }
   });
 }
 

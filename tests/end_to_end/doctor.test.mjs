@@ -7,7 +7,8 @@ import { writeFileSync } from 'node:fs';
 import { chmod, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { Stage } from './support/stage.mjs';
+import { adasMessages, Stage } from './support/stage.mjs';
+import { makeCertificate, Wire } from './support/wire.mjs';
 import { holdings } from './support/world.mjs';
 
 const random = 'Ab3'.repeat(33);
@@ -44,6 +45,7 @@ const kept = (state) => {
 
 // Runs it, and holds it to what it promises: only reads, and nothing has changed anywhere.
 async function examined() {
+  const journal = stage.bot ? await stage.journal() : undefined;
   const [state, then] = [await stage.state(), await files()];
   const result = await stage.doctor();
   const now = await stage.state();
@@ -54,7 +56,8 @@ async function examined() {
   }
   assert.deepEqual(kept(now), kept(state));
   assert.deepEqual(now.slack.channels, state.slack.channels);
-  if (!stage.bot) assert.deepEqual(await files(), then);
+  if (stage.bot) assert.deepEqual(await stage.journal(), journal);
+  else assert.deepEqual(await files(), then);
   assert.equal(result.errors, '');
   return result;
 }
@@ -261,6 +264,24 @@ test("the form's certificate: expired, for another name, with another key, not t
   await serving(late, lateKey, () => finds(['Form', 'wrong', /has expired on/]));
 });
 
+test('behind a proxy its TLS is looked at, as a browser would', async () => {
+  const tls = makeCertificate(stage.folder, 'proxy');
+  const wire = await Wire.open(stage.places.form, { tls });
+  const proxied = (text) => text.replace(/^public_url = .*$/m, `public_url = "${wire.url}"\nbehind_proxy = true`);
+  try {
+    await withSettings(proxied, () => finds(['Form', "can't tell", /not reached from here: TLS handshake .*certificate/]));
+    await withSettings((text) => proxied(text).replace('[network]', `[network]\ncertificate_authorities = "${tls.certificate}"`), async () => {
+      await finds(['Form', "can't tell", /not reached from here/]); // nobody behind it
+      await stage.startBot();
+      assert.match((await healthy()).output, /proxy: https:\S+ answers over TLS \(HTTP 200\)/);
+    });
+  } finally {
+    await wire.close();
+    if (stage.bot) await stage.bot.stop();
+    stage.bot = undefined;
+  }
+});
+
 test('secrets that are missing or that others may read, and settings with a mistake', async () => {
   const file = join(stage.folder, 'secrets', 'heroku-token');
   await chmod(file, 0o644);
@@ -291,6 +312,8 @@ test('a master key in Infisical or in an app is a SEV-1 with its place, and is s
   const stored = await examined();
   await stage.act('/infisical/put', { environment: 'prod', name: 'STRIPE_RESTRICTED_KEY', value: key });
   assert.equal(stored.code, 1);
+  const ofTheDoctor = stored.asked.stripe.filter((request) => /balance/.test(request)); // billing asks Stripe other things
+  assert.equal(ofTheDoctor.length, 1, 'for staging only: a master key is not used, not even to look');
   assert.match(bad(stored)[0].text, /SEV-1: it holds a Stripe \*master\* key \(STRIPE_RESTRICTED_KEY, environment prod/);
   await stage.act('/heroku/config', { app: 'raxx-api-prod', name: 'STRIPE_RESTRICTED_KEY', value: master });
   const held = await examined();
@@ -298,6 +321,20 @@ test('a master key in Infisical or in an app is a SEV-1 with its place, and is s
   assert.match(bad(held)[0].text, /SEV-1: the configuration of raxx-api-prod/);
   stage.keys.push(master); // Stage.close() looks only for rk_: this one is looked for here
   for (const { output } of [stored, held]) assert.ok(!output.includes(random.slice(4)));
+});
+
+test('a sealing key that does not open what an open rotation has sealed', async () => {
+  await stage.startBot();
+  await stage.start();
+  await stage.message(adasMessages, /What only you can check/);
+  await stage.bot.stop();
+  stage.bot = undefined;
+  assert.match((await healthy()).output, /sealing key: opens what is sealed \(1\)/);
+  const file = join(stage.folder, 'secrets', 'sealing-key');
+  const right = await readFile(file);
+  await writeFile(file, 'ab'.repeat(32));
+  await finds(['Journal', 'wrong', /sealing key: it doesn't open 1 of 1/]);
+  await writeFile(file, right);
 });
 
 test('a dead key is an outage', async () => {

@@ -172,6 +172,8 @@ TEST_CASE("the doctor on secrets and the journal") {
                 wrong, "broken at entry 5");
   CHECK_FINDING(after([](Observed& seen) { seen.journal = {.file = "journal.db"}; }), journal, wrong,
                 "folder doesn't exist");
+  CHECK_FINDING(after([](Observed& seen) { seen.journal.boxes = 2, seen.journal.shut = 1; }), journal, wrong,
+                "doesn't open 1 of 2 keys");
   Observed fresh = healthy();
   fresh.journal = {.file = "journal.db", .folder_exists = true};
   CHECK(not_ok(judge(settings(), fresh)).empty());
