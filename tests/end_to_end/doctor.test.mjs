@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { chmod, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { until } from './support/process.mjs';
 import { adasMessages, Stage } from './support/stage.mjs';
 import { makeCertificate, Wire } from './support/wire.mjs';
 import { holdings } from './support/world.mjs';
@@ -324,6 +325,8 @@ test('a master key in Infisical or in an app is a SEV-1 with its place, and is s
 });
 
 test('a sealing key that does not open what an open rotation has sealed', async () => {
+  await until('the app to run what the tests before have set', async () => (await stage.state()).heroku.apps.every(
+    ({ dynos, releases }) => dynos.every(({ state, release }) => state === 'up' && release === releases.at(-1).version)));
   await stage.startBot();
   await stage.start();
   await stage.message(adasMessages, /What only you can check/);
