@@ -86,4 +86,11 @@ struct Secrets {
 };
 std::expected<Secrets, ConfigError> read_secrets(const Config& config);
 
+// The same for whoever goes on with what is there: a secret that can't be used is null, and why is a problem.
+struct SecretsFound {
+  Secrets secrets;
+  std::vector<std::string> problems;  // each with the place, and what is expected there
+};
+SecretsFound find_secrets(const Config& config);
+
 }  // namespace keyturn::bot

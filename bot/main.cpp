@@ -14,6 +14,7 @@
 
 #include "bot/app.h"
 #include "bot/audit.h"
+#include "bot/doctor/doctor.h"
 #include "bot/log.h"
 #include "storage/wiping_allocation.h"
 
@@ -71,6 +72,14 @@ int check(const std::string& file) {
   return 0;
 }
 
+int examine(const std::string& file) {
+  std::string why;
+  if (!keyturn::storage::protect_process_memory(why)) {
+    keyturn::bot::log::warning("process memory is not fully protected", {{"why", why}});
+  }
+  return keyturn::bot::doctor::examine_and_report(file);
+}
+
 // The journal's file: named, or the one of the settings.
 int with_journal(const std::string& settings, std::string journal, int (*command)(const std::string&)) {
   if (journal.empty()) {
@@ -113,11 +122,17 @@ int main(int argc, char** argv) {
   auto* check_command = cli.add_subcommand(
       "check",
       "read the settings and say what is wrong with them; asks nobody, and doesn't look at the secrets");
+  auto* doctor = cli.add_subcommand("doctor",
+                                    "ask every system whether the bot could work (credentials, permissions, "
+                                    "keys, certificate, clock), change "
+                                    "nothing, and say how to mend what is wrong; status 0: all is well, 1: "
+                                    "something is wrong, 69: something "
+                                    "could not be seen");
   auto* audit = cli.add_subcommand("audit", "read the journal (also while the bot runs)");
   audit->require_subcommand(1);
   auto* verify = audit->add_subcommand("verify", "follow the hash chain from the first entry to the last");
   auto* export_command = audit->add_subcommand("export", "every entry as a line of JSON, oldest first");
-  for (auto* command : {run_command, check_command, verify, export_command}) {
+  for (auto* command : {run_command, check_command, doctor, verify, export_command}) {
     command->add_option("--config", settings, "the settings")->capture_default_str();
   }
   for (auto* command : {verify, export_command}) {
@@ -133,6 +148,7 @@ int main(int argc, char** argv) {
     if (run_command->parsed()) return run(settings);
     if (rehearse_command->parsed()) return rehearse(drill);
     if (check_command->parsed()) return check(settings);
+    if (doctor->parsed()) return examine(settings);
     if (verify->parsed()) return with_journal(settings, journal, keyturn::bot::audit_verify);
     return with_journal(settings, journal, keyturn::bot::audit_export);
   } catch (const std::exception& error) {

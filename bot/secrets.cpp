@@ -159,7 +159,7 @@ class Reader {
     return nullptr;
   }
 
-  const std::string& problems() const { return problems_; }
+  std::vector<std::string> take_problems() { return std::move(problems_); }
 
  private:
   static bool empty(const Found& found) { return !found.secret && found.problem.empty(); }
@@ -175,28 +175,34 @@ class Reader {
   }
 
   std::nullptr_t refuse(const std::string& problem) {
-    if (!problems_.empty()) problems_ += '\n';
-    problems_ += problem;
+    problems_.push_back(problem);
     return nullptr;
   }
 
   const std::filesystem::path& folder_;
-  std::string problems_;
+  std::vector<std::string> problems_;
 };
 
 }  // namespace
 
-std::expected<Secrets, ConfigError> read_secrets(const Config& config) {
+SecretsFound find_secrets(const Config& config) {
   Reader reader(config.secrets_folder);
-  Secrets secrets;
+  SecretsFound found;
+  Secrets& secrets = found.secrets;
   secrets.slack_app_token = reader.read(kSlackAppToken);
   secrets.slack_bot_token = reader.read(kSlackBotToken);
   secrets.infisical_client_secret = reader.read(kInfisicalClientSecret);
   secrets.heroku_token = reader.read(kHerokuToken);
   if (config.form.sign_in) secrets.slack_client_secret = reader.read(kSlackClientSecret);
   secrets.sealing_key = reader.read_sealing_key();
-  if (!reader.problems().empty()) return std::unexpected(ConfigError{reader.problems()});
-  return secrets;
+  found.problems = reader.take_problems();
+  return found;
+}
+
+std::expected<Secrets, ConfigError> read_secrets(const Config& config) {
+  SecretsFound found = find_secrets(config);
+  if (found.problems.empty()) return std::move(found.secrets);
+  return std::unexpected(ConfigError{fmt::format("{}", fmt::join(found.problems, "\n"))});
 }
 
 }  // namespace keyturn::bot

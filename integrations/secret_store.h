@@ -51,6 +51,12 @@ struct SecretSync {
   bool recursive = false;  // the folders below `path` too
 };
 
+// Whether the store copies what stands at `address` onward by itself, beside whatever we do.
+bool copies_onward(const SecretSync& sync, const SecretAddress& address);
+
+// "heroku raxx-api-prod"
+std::string in_words(const SecretSync& sync);
+
 class SecretStore {
  public:
   virtual ~SecretStore() = default;

@@ -48,16 +48,6 @@ std::string variable_of(const State& state, const std::string& app) {
   return found->variable;
 }
 
-namespace {
-
-bool covers(const integrations::SecretSync& sync, const std::string& path) {
-  if (sync.path == path) return true;
-  const std::string below = sync.path.ends_with('/') ? sync.path : sync.path + "/";
-  return sync.recursive && path.starts_with(below);
-}
-
-}  // namespace
-
 asio::awaitable<Outcome> RealPerformer::perform(Action action, StatePointer state, Recorder record) {
   switch (action.kind) {
     case ActionKind::check_operator: {
@@ -114,9 +104,7 @@ asio::awaitable<Outcome> RealPerformer::read_current_key(StatePointer state) {
                       .syncs = {},
                       .request_id = stored.request_id};
   for (const auto& sync : co_await systems_.store.syncs(address.project)) {
-    if (sync.automatic && sync.environment == address.environment && covers(sync, address.path)) {
-      read.syncs.push_back(sync.destination + (sync.app.empty() ? "" : " " + sync.app));
-    }
+    if (integrations::copies_onward(sync, address)) read.syncs.push_back(integrations::in_words(sync));
   }
   Outcome outcome;
   if (stored.value && !stored.hidden) {

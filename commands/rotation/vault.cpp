@@ -17,6 +17,10 @@ std::string bound_to(const std::string& rotation, std::string_view purpose) {
 }
 }  // namespace
 
+bool opens(const storage::SealingKey& key, const storage::NewBox& box) {
+  return storage::unseal(key, box.box, bound_to(box.name.rotation, box.name.purpose)).has_value();
+}
+
 Vault::Vault(std::shared_ptr<const storage::SealingKey> key, storage::Journal& journal)
     : key_(std::move(key)),
       journal_(journal),

@@ -11,6 +11,9 @@
 
 namespace keyturn::commands::rotation {
 
+// Whether `key` is the one that `box` was sealed with. What is inside is wiped at once.
+bool opens(const storage::SealingKey& key, const storage::NewBox& box);
+
 class Vault {
  public:
   // `journal` must outlive this.

@@ -120,21 +120,21 @@ void change(Message& message, Content content) {
 const std::map<std::string_view, SlackWebApi::Method>& SlackWebApi::methods() {
   using Api = SlackWebApi;
   static const std::map<std::string_view, Method> kMethods = {
-      {"apps.connections.open", {&Api::connections_open, false, SlackToken::app}},
-      {"auth.test", {&Api::auth_test, true, SlackToken::bot}},
-      {"chat.postMessage", {&Api::post_message, true, SlackToken::bot}},
-      {"chat.postEphemeral", {&Api::post_ephemeral, true, SlackToken::bot}},
-      {"chat.update", {&Api::update_message, true, SlackToken::bot}},
-      {"chat.delete", {&Api::delete_message, true, SlackToken::bot}},
-      {"conversations.open", {&Api::open_conversation, true, SlackToken::bot}},
-      {"conversations.info", {&Api::conversation_info, false, SlackToken::bot}},
-      {"conversations.history", {&Api::history, true, SlackToken::bot}},
-      {"users.info", {&Api::user_info, false, SlackToken::bot}},
-      {"usergroups.users.list", {&Api::group_users, false, SlackToken::bot}},
-      {"bots.info", {&Api::bot_info, false, SlackToken::bot}},
-      {"views.open", {&Api::open_view, true, SlackToken::bot}},
-      {"views.update", {&Api::update_view, true, SlackToken::bot}},
-      {"views.publish", {&Api::publish_view, true, SlackToken::bot}},
+      {"apps.connections.open", {&Api::connections_open, false, SlackToken::app, ""}},
+      {"auth.test", {&Api::auth_test, true, SlackToken::bot, ""}},
+      {"chat.postMessage", {&Api::post_message, true, SlackToken::bot, "chat:write"}},
+      {"chat.postEphemeral", {&Api::post_ephemeral, true, SlackToken::bot, "chat:write"}},
+      {"chat.update", {&Api::update_message, true, SlackToken::bot, "chat:write"}},
+      {"chat.delete", {&Api::delete_message, true, SlackToken::bot, "chat:write"}},
+      {"conversations.open", {&Api::open_conversation, true, SlackToken::bot, "im:write"}},
+      {"conversations.info", {&Api::conversation_info, false, SlackToken::bot, "channels:read"}},
+      {"conversations.history", {&Api::history, true, SlackToken::bot, "channels:history"}},
+      {"users.info", {&Api::user_info, false, SlackToken::bot, "users:read"}},
+      {"usergroups.users.list", {&Api::group_users, false, SlackToken::bot, "usergroups:read"}},
+      {"bots.info", {&Api::bot_info, false, SlackToken::bot, "users:read"}},
+      {"views.open", {&Api::open_view, true, SlackToken::bot, ""}},
+      {"views.update", {&Api::update_view, true, SlackToken::bot, ""}},
+      {"views.publish", {&Api::publish_view, true, SlackToken::bot, ""}},
   };
   return kMethods;
 }
@@ -151,7 +151,16 @@ json SlackWebApi::call(const std::string& method, SlackToken token, const json& 
   if (token == SlackToken::unknown) return refused("invalid_auth");
   const bool both = method == "auth.test";
   if (token != found->second.token && !both) return refused("not_allowed_token_type");
+  const std::string needed(found->second.scope);
+  if (!needed.empty() && !workspace_.scopes.contains(needed)) {
+    return {{"ok", false}, {"error", "missing_scope"}, {"needed", needed}, {"provided", granted(token)}};
+  }
   return (this->*found->second.run)(arguments);
+}
+
+std::string SlackWebApi::granted(SlackToken token) const {
+  if (token == SlackToken::app) return "connections:write";
+  return token == SlackToken::bot ? fmt::format("{}", fmt::join(workspace_.scopes, ",")) : "";
 }
 
 json SlackWebApi::connections_open(const json&) {

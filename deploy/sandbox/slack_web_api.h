@@ -27,6 +27,9 @@ class SlackWebApi {
   // The whole answer, {"ok":...}.
   nlohmann::json call(const std::string& method, SlackToken token, const nlohmann::json& arguments);
 
+  // "X-OAuth-Scopes" of an answer to that token: "chat:write,users:read".
+  std::string granted(SlackToken token) const;
+
   // A message sent to a response URL ("/commands/..."): empty, or the error word.
   std::string respond(const std::string& path, const nlohmann::json& message);
 
@@ -52,6 +55,7 @@ class SlackWebApi {
     Json (SlackWebApi::*run)(const Json&);
     bool json_input;
     SlackToken token;
+    std::string_view scope;  // what a bot's token must have been granted; empty: nothing
   };
   static const std::map<std::string_view, Method>& methods();
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "deploy/sandbox/slack_capabilities.h"
@@ -13,12 +14,19 @@
 
 namespace keyturn::sandbox {
 
+// What deploy/slack/manifest.json asks for.
+inline const std::set<std::string> kManifestScopes = {
+    "app_mentions:read", "channels:history", "channels:read", "chat:write",
+    "commands",          "groups:history",   "groups:read",   "im:history",
+    "im:write",          "usergroups:read",  "users:read"};
+
 struct Workspace {
   explicit Workspace(const storage::Clock& time) : clock(time) {}
 
   const storage::Clock& clock;
   People people;
   Conversations conversations;
+  std::set<std::string> scopes = kManifestScopes;  // of the bot's token
   Triggers triggers;
   ResponseUrls response_urls;
   std::map<std::string, nlohmann::json> views;  // modals that are open, by id

@@ -152,7 +152,9 @@ net::Response SlackWorld::api_answer(const net::ServerRequest& request, const st
   if (is_exchange) return json_response(200, openid_.exchange(request, arguments.values));
   const bool must_post = method == "apps.connections.open" && request.method != "POST";
   if (must_post) return json_response(200, {{"ok", false}, {"error", "insecure_request"}});
-  return json_response(200, api_.call(method, token, arguments.values));
+  const std::string scopes = api_.granted(token);
+  const net::Headers headers = scopes.empty() ? net::Headers() : net::Headers{{"X-OAuth-Scopes", scopes}};
+  return json_response(200, api_.call(method, token, arguments.values), headers);
 }
 
 // In the header; as an argument only where Slack takes it so (never for apps.connections.open).
@@ -193,6 +195,8 @@ bool SlackWorld::turn_knob(const json& knob) {
     retry_after_ = knob.at("seconds");
   } else if (kind == "group") {
     workspace_.people.set_group(knob.at("id"), knob.at("users"));
+  } else if (kind == "scopes") {
+    workspace_.scopes = knob.at("granted").get<std::set<std::string>>();
   } else {
     return false;
   }
@@ -203,6 +207,7 @@ void SlackWorld::reset_knobs() {
   sockets_.fault({{"do", "clear"}});
   errors_.clear();
   retry_after_ = 1;
+  workspace_.scopes = kManifestScopes;
 }
 
 net::Response SlackWorld::fault_answer(int status) {

@@ -4,6 +4,7 @@
 //   {"kind":"socket","do":...}                      see SlackSockets::fault
 //   {"kind":"error","method":"chat.postMessage","error":"internal_error","times":1}   200 with ok:false
 //   {"kind":"retry_after","seconds":2}              what a 429 asks for; 0: no header
+//   {"kind":"scopes","granted":["chat:write",...]}   what the bot's token may do, instead of the manifest's
 //   {"kind":"group","id":"S0SUPER","users":[...]}   who is in a user group
 #pragma once
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "integrations/net/http_date.h"
 #include "integrations/net/within.h"
 
 namespace keyturn::sandbox {
@@ -35,22 +36,23 @@ class PassingExchange : public net::Exchange {
   net::Exchange& real_;
 };
 
-// Tells which status goes out, before it does: whoever has the answer finds it in the list of requests.
+// Tells which status goes out, before it does: whoever has the answer finds it in the list of requests. The
+// note may add to the headers.
 class NotingExchange final : public PassingExchange {
  public:
-  NotingExchange(net::Exchange& real, std::function<void(int)> note)
+  NotingExchange(net::Exchange& real, std::function<void(int, net::Headers&)> note)
       : PassingExchange(real), note_(std::move(note)) {}
   boost::asio::awaitable<void> respond(net::Response response) override {
-    note_(response.status);
+    note_(response.status, response.headers);
     return real_.respond(std::move(response));
   }
   boost::asio::awaitable<void> stream(int status, net::Headers headers) override {
-    note_(status);
+    note_(status, headers);
     return real_.stream(status, std::move(headers));
   }
 
  private:
-  std::function<void(int)> note_;
+  std::function<void(int, net::Headers&)> note_;
 };
 
 // What was asked is done, and its answer lost on the way: the caller can't know which.
@@ -122,10 +124,15 @@ void Vendor::fault(const nlohmann::json& knob) {
     throw std::invalid_argument("a fault is an object with a kind");
   if (knob.at("kind") == "clear") {
     faults_.clear();
+    clock_off_ = storage::Duration(0);
     reset_knobs();
     return;
   }
   try {
+    if (knob.at("kind") == "clock") {
+      clock_off_ = std::chrono::seconds(knob.at("seconds").get<int>());
+      return;
+    }
     if (faults_.add(knob) || turn_knob(knob)) return;
   } catch (const nlohmann::json::exception& failure) {
     throw std::invalid_argument(failure.what());
@@ -157,7 +164,10 @@ boost::asio::awaitable<void> Vendor::handle(std::shared_ptr<const net::ServerReq
   }
   LosingExchange losing(exchange);
   NotingExchange noting(verdict.close_after ? static_cast<net::Exchange&>(losing) : exchange,
-                        [this, number](int status) { note_status(number, status); });
+                        [this, number](int status, net::Headers& headers) {
+                          note_status(number, status);
+                          add_date(headers);
+                        });
   if (verdict.status) {
     co_await noting.respond(verdict.html ? html_response(*verdict.status, "nginx")
                                          : fault_answer(*verdict.status));
@@ -180,6 +190,10 @@ void Vendor::note_status(std::uint64_t number, int status) {
   SeenRequest& seen = requests_[requests_.size() - 1 - back];
   seen.status = status;
   seen.answered = now();
+}
+
+void Vendor::add_date(net::Headers& headers) const {
+  headers.emplace_back("Date", net::to_http_date(now() + clock_off_));
 }
 
 }  // namespace keyturn::sandbox

@@ -37,6 +37,7 @@ class Vendor {
   net::Handler handler();
 
   // A fault of faults.h, or a knob of this vendor (see its header). {"kind":"clear"} resets both.
+  // {"kind":"clock","seconds":-90}: by how much the Date of its answers is off.
   // Throws std::invalid_argument for anything else.
   void fault(const nlohmann::json& knob);
 
@@ -72,9 +73,12 @@ class Vendor {
   // Answers the row's number: rows move while a slow answer is under way.
   std::uint64_t remember(const net::ServerRequest& request);
   void note_status(std::uint64_t number, int status);
+  // Every one of them says when it answered.
+  void add_date(net::Headers& headers) const;
 
   std::deque<SeenRequest> requests_;
   std::uint64_t seen_ = 0;
+  storage::Duration clock_off_{0};
 };
 
 // "application/json", dumped without throwing on odd text.

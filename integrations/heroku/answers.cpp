@@ -24,6 +24,7 @@ using nlohmann::json;
 
 constexpr std::string_view kUnshaped = "the answer isn't of Heroku's shape (a proxy's page?)";
 
+const Call kAccount{.system = System::heroku, .operation = "look at the account", .effect = Effect::none};
 const Call kApp{.system = System::heroku, .operation = "look at the app", .effect = Effect::none};
 const Call kConfig{.system = System::heroku, .operation = "read the config var", .effect = Effect::none};
 const Call kChange{.system = System::heroku, .operation = "set the config var", .effect = Effect::write};
@@ -142,6 +143,13 @@ json checked_config(const Call& call, net::Response& response) {
 }
 
 }  // namespace
+
+Account read_account(const net::Response& response) {
+  const json account = object_of(kAccount, response);
+  std::string email = string_at(account, "email");
+  if (email.empty()) throw unshaped(kAccount, response);
+  return {.email = integrations::redact_credentials(email), .quota_remaining = quota_of(response)};
+}
 
 integrations::AppInfo read_app(const net::Response& response) {
   const json app = object_of(kApp, response);

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "integrations/consumer.h"
+#include "integrations/heroku/heroku.h"
 #include "integrations/http_failure.h"
 #include "integrations/net/message.h"
 
 namespace keyturn::heroku {
 
+Account read_account(const net::Response& response);
 integrations::AppInfo read_app(const net::Response& response);
 integrations::ConfigValue read_config(net::Response& response, const std::string& variable);
 

@@ -128,6 +128,13 @@ std::string Heroku::app_url(const std::string& app, std::string_view rest) const
   return fmt::format("{}/apps/{}{}", base_, net::percent_encode(app), rest);
 }
 
+boost::asio::awaitable<Account> Heroku::account() {
+  net::Request request = request_for("GET", base_ + "/account", token_);
+  const net::Response response =
+      co_await send(http_, observer_, named("look at the account"), std::move(request));
+  co_return read_account(response);
+}
+
 boost::asio::awaitable<integrations::AppInfo> Heroku::info(std::string app) {
   net::Request request = request_for("GET", app_url(app, ""), token_);
   const net::Response response =

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,10 +14,18 @@
 
 namespace keyturn::heroku {
 
+struct Account {
+  std::string email;
+  std::optional<int> quota_remaining;
+};
+
 class Heroku final : public integrations::Consumer {
  public:
   using Observer = std::function<void(const std::string& operation, const std::string& outcome)>;
   Heroku(net::HttpClient& http, std::string base, storage::SharedSecret token, Observer observer);
+
+  // GET /account: whose token it is, and what is left of that account's calls.
+  boost::asio::awaitable<Account> account();
 
   boost::asio::awaitable<integrations::AppInfo> info(std::string app) override;
   boost::asio::awaitable<integrations::ConfigValue> config(std::string app, std::string variable) override;

@@ -110,6 +110,8 @@ class Infisical::Client {
     co_return co_await send(std::move(call), std::move(request));
   }
 
+  boost::asio::awaitable<void> be_logged_in() { co_await token(); }
+
   boost::asio::awaitable<void> log_out() {
     const SharedSecret token = std::exchange(token_, nullptr);
     if (!token) co_return;
@@ -225,6 +227,8 @@ boost::asio::awaitable<std::vector<integrations::SecretSync>> Infisical::syncs(s
       co_await client_->call(named("list the secret syncs"), syncs_request(client_->api(), project));
   co_return read_syncs(response);
 }
+
+boost::asio::awaitable<void> Infisical::log_in() { co_await client_->be_logged_in(); }
 
 boost::asio::awaitable<void> Infisical::log_out() { co_await client_->log_out(); }
 

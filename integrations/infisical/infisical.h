@@ -34,6 +34,9 @@ class Infisical final : public integrations::SecretStore {
       integrations::SecretAddress address, storage::SharedSecret value, std::string comment,
       std::string rotation) override;
   boost::asio::awaitable<std::vector<integrations::SecretSync>> syncs(std::string project) override;
+  // Logs in now, where the next call would: whoever must not try twice asks for this first, and asks for
+  // nothing else when it fails.
+  boost::asio::awaitable<void> log_in();
   // Revokes the access token it holds, if any; never throws. For shutdown.
   boost::asio::awaitable<void> log_out();
 

@@ -320,14 +320,17 @@ class HttpClient::Pool {
 
 asio::awaitable<Answer> HttpClient::Pool::begin(std::shared_ptr<Pool> pool, Call& call,
                                                 std::optional<std::size_t> body_limit) {
+  std::optional<Answer> answer;
   if (auto kept = pool->take_kept(call.url)) {
     try {
-      co_return co_await exchange(std::move(kept), call, body_limit);
+      answer = co_await exchange(std::move(kept), call, body_limit);
     } catch (const NetError&) {
       if (!may_ask_again(call)) throw;
     }
   }
-  co_return co_await exchange(co_await pool->connect(call.url), call, body_limit);
+  if (!answer) answer = co_await exchange(co_await pool->connect(call.url), call, body_limit);
+  if (pool->options_.answered) pool->options_.answered(call.url.origin(), answer->parser->headers);
+  co_return *std::move(answer);
 }
 
 asio::awaitable<Response> HttpClient::Pool::ask(std::shared_ptr<Pool> pool, Call& call) {

@@ -8,6 +8,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -44,6 +45,9 @@ struct ClientOptions {
   storage::Duration connect_limit = std::chrono::seconds(10);
   std::size_t response_limit = 8UL * 1024 * 1024;
   storage::Duration idle_limit = std::chrono::seconds(50);  // how long an unused connection is kept
+  // Told of the head of every answer, before whoever asked sees it: for what belongs to no single call, such
+  // as the vendor's clock.
+  std::function<void(const std::string& origin, const Headers& headers)> answered;
 };
 
 class HttpClient {

@@ -53,21 +53,33 @@ WebApi::WebApi(net::HttpClient& http, std::string base, storage::SharedSecret to
     : http_(http), base_(std::move(base)), token_(std::move(token)), observer_(std::move(observer)) {}
 
 awaitable<json> WebApi::call(std::string method, json arguments, Duration limit) {
+  co_return (co_await call_observed(std::move(method), std::move(arguments), limit)).answer;
+}
+
+awaitable<WebApi::Token> WebApi::test_token(Duration limit) {
+  auto answered = co_await call_observed("auth.test", json::object(), limit);
+  co_return Token{.answer = std::move(answered.answer), .scopes = granted_scopes(answered.headers)};
+}
+
+awaitable<WebApi::Answered> WebApi::call_observed(std::string method, json arguments, Duration limit) {
   try {
-    json answer = co_await send_until(method, std::move(arguments), limit);
+    Answered answered = co_await send_until(method, std::move(arguments), limit);
     observe(method, "ok");
-    co_return answer;
+    co_return answered;
   } catch (const ApiError& error) {
     observe(method, outcome_of(error));
     throw;
   }
 }
 
-awaitable<json> WebApi::send_until(std::string method, json arguments, Duration limit) {
+awaitable<WebApi::Answered> WebApi::send_until(std::string method, json arguments, Duration limit) {
   const Deadline deadline(limit);
   for (;;) {
-    Verdict verdict = judge(method, co_await send_once(method, arguments, deadline.left()));
-    if (auto* answer = std::get_if<json>(&verdict)) co_return std::move(*answer);
+    net::Response response = co_await send_once(method, arguments, deadline.left());
+    Verdict verdict = judge(method, response);
+    if (auto* answer = std::get_if<json>(&verdict)) {
+      co_return Answered{.answer = std::move(*answer), .headers = std::move(response.headers)};
+    }
     if (auto* refusal = std::get_if<ApiError::Details>(&verdict)) throw ApiError(std::move(*refusal));
     auto& wait = std::get<Wait>(verdict);
     if (wait.duration >= deadline.left()) throw ApiError(std::move(wait.otherwise));

@@ -8,6 +8,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "integrations/error.h"
@@ -29,13 +31,26 @@ class WebApi {
   boost::asio::awaitable<nlohmann::json> call(std::string method, nlohmann::json arguments,
                                               storage::Duration limit = std::chrono::seconds(10));
 
+  // auth.test, and with its answer the scopes that Slack says the token was granted.
+  struct Token {
+    nlohmann::json answer;
+    std::optional<std::set<std::string>> scopes;  // nothing: Slack did not say
+  };
+  boost::asio::awaitable<Token> test_token(storage::Duration limit = std::chrono::seconds(10));
+
   // Posts to a response_url. Only the allowed host (hooks.slack.com, or the base's own in a sandbox) is
   // spoken to.
   boost::asio::awaitable<void> respond(std::string response_url, nlohmann::json message);
 
  private:
-  boost::asio::awaitable<nlohmann::json> send_until(std::string method, nlohmann::json arguments,
-                                                    storage::Duration limit);
+  struct Answered {
+    nlohmann::json answer;
+    net::Headers headers;
+  };
+  boost::asio::awaitable<Answered> call_observed(std::string method, nlohmann::json arguments,
+                                                 storage::Duration limit);
+  boost::asio::awaitable<Answered> send_until(std::string method, nlohmann::json arguments,
+                                              storage::Duration limit);
   boost::asio::awaitable<net::Response> send_once(std::string method, nlohmann::json arguments,
                                                   storage::Duration limit);
   boost::asio::awaitable<void> send_reply(std::string response_url, nlohmann::json message);

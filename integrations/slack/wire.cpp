@@ -212,6 +212,25 @@ Verdict judge(const std::string& method, const net::Response& response) {
   return details_of(operation, failure_for(word, repeatable(method)), word, response);
 }
 
+std::optional<std::set<std::string>> granted_scopes(const net::Headers& headers) {
+  const auto header = net::find_header(headers, "X-OAuth-Scopes");
+  if (!header) return std::nullopt;
+  // Only what scopes are made of: they go into messages.
+  const auto in_scope = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ':' || c == '.' || c == '_' || c == '-';
+  };
+  std::set<std::string> scopes;
+  std::string scope;
+  for (const char c : *header + ",") {
+    if (in_scope(c)) {
+      scope += c;
+    } else if (!scope.empty()) {
+      scopes.insert(std::exchange(scope, ""));
+    }
+  }
+  return scopes;
+}
+
 std::optional<Details> judge_reply(const net::Response& response) {
   const std::string operation = "reply to a command";
   if (response.status == 429) return wait_for(operation, response).otherwise;

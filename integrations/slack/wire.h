@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -35,6 +37,10 @@ struct Wait {
 // The answer's object when it says ok:true, and only then. `response` must be whole.
 using Verdict = std::variant<nlohmann::json, Wait, integrations::ApiError::Details>;
 Verdict judge(const std::string& method, const net::Response& response);
+
+// "X-OAuth-Scopes: chat:write,users:read", which Slack adds to an answer: what the calling token may do
+// (https://docs.slack.dev/authentication/installing-with-oauth). Nothing without that header.
+std::optional<std::set<std::string>> granted_scopes(const net::Headers& headers);
 
 // What an answer of a response_url means: nothing when the message was taken.
 std::optional<integrations::ApiError::Details> judge_reply(const net::Response& response);

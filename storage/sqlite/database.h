@@ -46,6 +46,9 @@ class Database final : public Journal {
 // `each` for every entry, oldest first. For `keyturn audit`.
 void read_entries(const std::filesystem::path& file, const std::function<void(const Entry&)>& each);
 
+// As read_entries, for every sealed box there is.
+void read_boxes(const std::filesystem::path& file, const std::function<void(const NewBox&)>& each);
+
 // Follows the chain from the first entry to the last. Nothing: every hash holds and no number is missing.
 std::optional<ChainFault> verify_chain(const std::filesystem::path& file, std::int64_t& entries_read);
 

@@ -146,6 +146,13 @@ export class Stage {
   async entry(action) {
     return (await this.journal()).findLast((entry) => entry.action === action);
   }
+  // `keyturn doctor`, to its end.
+  async doctor({ env } = {}) {
+    const process = new Process(bot, ['doctor', '--config', this.settings], env);
+    this.bots.push(process); // what it says is searched for keys as well
+    const { code } = await process.exited;
+    return { code, output: process.output, errors: process.errors, findings: findingsIn(process.output) };
+  }
   verifyJournal() {
     return run(bot, ['audit', 'verify', '--config', this.settings]);
   }
@@ -229,6 +236,20 @@ export class Stage {
     }
     return found;
   }
+}
+
+// [{part, verdict, text, remedy}] of what `keyturn doctor` printed.
+export function findingsIn(output) {
+  const findings = [];
+  let part = '';
+  for (const line of output.split('\n\n')[0].split('\n')) {
+    const finding = /^ {2}(ok|wrong|can't tell) +(.*)$/.exec(line);
+    const remedy = /^ +-> (.*)$/.exec(line);
+    if (finding) findings.push({ part, verdict: finding[1], text: finding[2], remedy: '' });
+    else if (remedy) findings.at(-1).remedy = remedy[1];
+    else part = line;
+  }
+  return findings;
 }
 
 // One line for each test, for tests/ledger to add up.

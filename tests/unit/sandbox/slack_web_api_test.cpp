@@ -55,6 +55,18 @@ TEST_CASE("a wrong token is refused before anything is looked at") {
   CHECK(slack.api.call("apps.connections.open", SlackToken::bot, {})["error"] == "not_allowed_token_type");
 }
 
+TEST_CASE("a method whose scope was not granted is refused, and the refusal says which") {
+  WebApi slack;
+  slack.workspace.scopes = {"chat:write", "users:read"};
+  CHECK(slack.api.granted(SlackToken::bot) == "chat:write,users:read");
+  CHECK(slack.api.granted(SlackToken::app) == "connections:write");
+  const json refusal = slack.api.call("conversations.open", SlackToken::bot, {{"users", "U0ADMIN"}});
+  CHECK(refusal["error"] == "missing_scope");
+  CHECK(refusal["needed"] == "im:write");
+  CHECK(refusal["provided"] == "chat:write,users:read");
+  CHECK(slack.api.call("users.info", SlackToken::bot, {{"user", "U0ADMIN"}})["ok"] == true);
+}
+
 TEST_CASE("a posted message keeps its metadata and unfurl flags, and its ts is unique") {
   WebApi slack;
   const json arguments = {

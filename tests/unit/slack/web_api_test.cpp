@@ -272,4 +272,13 @@ TEST_CASE("a reply is posted without the token, and its link never shows in an e
   }
 }
 
+TEST_CASE("the granted scopes are read from the header, and only what scopes are made of") {
+  const net::Headers headers = {{"x-oauth-scopes", "chat:write, users:read,users:read.email"}};
+  CHECK(granted_scopes(headers) == std::set<std::string>{"chat:write", "users:read", "users:read.email"});
+  CHECK(granted_scopes({{"X-OAuth-Scopes", ""}}) == std::set<std::string>());
+  CHECK_FALSE(granted_scopes({}));
+  const auto odd = granted_scopes({{"X-OAuth-Scopes", "\x1b[31mchat:write"}});
+  CHECK(odd == std::set<std::string>{"31mchat:write"});
+}
+
 }  // namespace keyturn::slack

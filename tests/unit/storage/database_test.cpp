@@ -169,6 +169,22 @@ TEST_CASE("a commit is in the file when it returns, whether or not the process g
   CHECK(Journaled(folder.file("copy.db")).entries().size() == 1);
 }
 
+TEST_CASE("looking at a journal that nobody has open leaves nothing beside it") {
+  const TemporaryFolder folder;
+  const std::string name = "odd #1?mode=rw%41.db";
+  {
+    Journaled journal(folder.file(name));
+    journal.commit(batch_of(entry_of("rot_1", "secret.rotate.started")));
+  }
+  REQUIRE_FALSE(std::filesystem::exists(folder.file(name + "-wal")));
+  std::int64_t entries_read = 0;
+  CHECK_FALSE(sqlite::verify_chain(folder.file(name), entries_read));
+  CHECK(entries_read == 1);
+  sqlite::read_entries(folder.file(name), [](const Entry&) {});
+  CHECK_FALSE(std::filesystem::exists(folder.file(name + "-wal")));
+  CHECK_FALSE(std::filesystem::exists(folder.file(name + "-shm")));
+}
+
 TEST_CASE("text of any kind survives, zero bytes and all") {
   const TemporaryFolder folder;
   const std::string odd = std::string("a\0b", 3) + "'; DROP TABLE entries; -- \xF0\x9F\x94\x91";
