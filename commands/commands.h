@@ -59,6 +59,12 @@ boost::asio::awaitable<nlohmann::json> help(Desk& desk, std::string user);
 using Tell = std::function<boost::asio::awaitable<void>(std::string response_url, std::string text)>;
 boost::asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, Tell tell);
 
+// Approve or Decline: by another superadmin than the one who asked, with an account that may act.
+boost::asio::awaitable<void> approve(Desk& desk, slack::Click click, std::string once, Tell tell);
+
+// What Slack says about that account right now; "not allowed" also when it says nothing in time.
+boost::asio::awaitable<rotation::OperatorChecked> account_of(Desk& desk, std::string user);
+
 // Makes `to` the operator of that rotation, when they may be one; what to tell `from`, a superadmin.
 boost::asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, std::string from,
                                             std::string to, std::string once);

@@ -48,6 +48,10 @@ std::string already_live(const Desk& desk, const rotation::State& state) {
         "The old key `{}` lives until {}; a second rotation now would end it early and start the clock of "
         "the key in use. ",
         state.current->event.fingerprint, views::date(*deadline));
+  } else if (stage == rotation::Stage::awaiting_approval) {
+    text += fmt::format(
+        "It waits for another superadmin's approval, in the channel; `/rotate cancel {}` ends it. ",
+        state.target.name());
   } else if (stage == rotation::Stage::awaiting_operator || stage == rotation::Stage::awaiting_key) {
     text += fmt::format("It waits for its operator; `/rotate cancel {}` ends it. ", state.target.name());
   }
@@ -55,11 +59,20 @@ std::string already_live(const Desk& desk, const rotation::State& state) {
 }
 
 std::string started_text(const rotation::State& state) {
+  std::string second;
+  if (state.target.second_approver) {
+    second =
+        state.compromise
+            ? " A leak waits for nobody's approval: every other superadmin is told that it goes on without."
+            : " Then another superadmin has to approve, in the channel.";
+  }
   return fmt::format(
-      "Rotation of {} started{}. The checks run now; the next step comes as a direct message to you. Nothing "
+      "Rotation of {} started{}. The checks run now;{} the next step comes as a direct message to you. "
+      "Nothing "
       "changes before "
       "you rotate the key in the dashboard.",
-      state.target.name(), state.compromise ? " for a suspected leak: 1 last look, then act" : "");
+      state.target.name(), state.compromise ? " for a suspected leak: 1 last look, then act" : "",
+      second.empty() ? "" : second + " After that");
 }
 
 // One that was rolled back only waits for the next: this is it.

@@ -63,6 +63,8 @@ class Announcer {
   boost::asio::awaitable<void> follow(std::shared_ptr<Follower> follower);
   boost::asio::awaitable<void> catch_up(std::shared_ptr<Follower> follower);
   boost::asio::awaitable<void> bring(std::shared_ptr<Follower> follower, views::Message message);
+  boost::asio::awaitable<std::string> channel_of(std::shared_ptr<const rotation::State> state,
+                                                 views::Place place, std::string person);
   boost::asio::awaitable<void> retire_link(std::shared_ptr<Follower> follower);
 
   boost::asio::any_io_executor io_;
