@@ -10,6 +10,7 @@
 #include "commands/views/approval.h"
 #include "commands/views/attendance.h"
 #include "commands/views/blocks.h"
+#include "commands/views/board.h"
 #include "commands/views/messages.h"
 #include "commands/views/rollback.h"
 #include "integrations/stripe/key_format.h"
@@ -123,6 +124,8 @@ asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, T
   if (click.app != desk.app || click.team != desk.team) co_return;
   if (click.action_id == views::kApprove || click.action_id == views::kDecline)
     co_return co_await approve(desk, std::move(click), std::move(once), std::move(tell));
+  if (click.action_id == views::kOffboardRotate || click.action_id == views::kOffboardEnd)
+    co_return co_await offboard_click(desk, std::move(click), std::move(once), std::move(tell));
   const auto state = desk.runner.find(click.value);
   if (!state) co_return;
   std::string sentence;

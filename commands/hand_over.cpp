@@ -83,6 +83,11 @@ asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, std::stri
                             obstacle->code, once);
     co_return escape(obstacle->sentence) + " Nothing has changed.";
   }
+  if (const std::string objection = leaver_objection(desk, to, state->target.name()); !objection.empty()) {
+    co_await record_refusal(desk, from, "/rotate hand-over " + state->target.name() + " " + to, "leaver",
+                            once);
+    co_return objection + " Nothing has changed.";
+  }
   const bool passed = co_await desk.runner.change(
       state->id, from,
       [&](const rotation::State& s, storage::TimePoint) -> std::optional<rotation::Outcome> {

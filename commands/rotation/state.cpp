@@ -153,6 +153,7 @@ struct Apply {
   }
   void operator()(const KeyReceived& e) const {
     s.received = {e, at};
+    s.keys_seen.insert(e.fingerprint);
     if (s.form) s.received_link = s.form->issued.token_hash;
     s.rejected.reset();
     s.probed.erase(ActionKind::probe_new_key);

@@ -90,6 +90,8 @@ struct State : Leg {
   std::string received_link;                      // the token's hash of the link that a key last came through
   std::optional<Happened<KeyRejected>> rejected;  // the last one, until another key is received
   std::set<std::string> rejected_fingerprints;
+  // Every key that was ever received, also those that were rejected or given up since: each may be alive.
+  std::set<std::string> keys_seen;
   int master_keys_pasted = 0;
   int turned_away = 0;
   TimePoint turned_away_at;  // the last time
