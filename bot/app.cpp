@@ -15,6 +15,7 @@
 #include "bot/router.h"
 #include "bot/status_pages.h"
 #include "commands/cadence.h"
+#include "commands/offboarding.h"
 #include "commands/rotation_form.h"
 #include "commands/slack_desk.h"
 #include "integrations/heroku/heroku.h"
@@ -148,7 +149,8 @@ struct App::Parts {
                    .clock = clock,
                    .form_url = config.form.public_url + "/form",
                    .form_proof = form_proof(config),
-                   .superadmins = [this] { return authority.superadmins(); }}),
+                   .superadmins = [this] { return authority.superadmins(); },
+                   .every_superadmin = [this] { return authority.every_superadmin(); }}),
         announcer(io.get_executor(), slack_desk, clock, trouble()),
         runner(io.get_executor(), journal, clock, performer,
                {.changed = [this](const State& state) { changed(state); },
@@ -166,6 +168,7 @@ struct App::Parts {
              config.slack.app,
              &slack_desk},
         cadence(desk, slack_desk, infisical, vault, trouble()),
+        offboarding(io.get_executor(), desk, slack_desk, trouble()),
         homes(io.get_executor(), bot_api, desk, trouble()),
         router(desk, bot_api, homes),
         form(runner, vault, clock, form_proof(config)),
@@ -205,6 +208,7 @@ struct App::Parts {
   void changed(const State& state) {
     announcer.changed(state);
     homes.changed();
+    offboarding.changed();
     const auto now = clock.now();
     const std::string stage(commands::rotation::name_of(commands::rotation::stage_of(state, now)));
     if (std::exchange(stages[state.id], stage) == stage) return;
@@ -285,6 +289,7 @@ struct App::Parts {
   commands::Authority authority;
   commands::Desk desk;
   commands::Cadence cadence;
+  commands::Offboarding offboarding;
   commands::HomeTabs homes;
   Router router;
   commands::RotationForm form;
@@ -355,6 +360,7 @@ asio::awaitable<void> App::Parts::load() {
     const auto entries = co_await database.entries();
     runner.load(entries);
     cadence.load(entries);
+    offboarding.load(entries);
   }
   // The entries of a long journal are hundreds of megabytes, and the allocator would keep what they took.
   malloc_trim(0);
@@ -376,6 +382,7 @@ asio::awaitable<void> App::Parts::supervise() {
   tasks.spawn("gauges", keep_gauges());
   tasks.spawn("slack", follow_slack());
   tasks.spawn("cadence", cadence.run());
+  tasks.spawn("offboarding", offboarding.run());
   runner.resume();
   log::info("started", {{"form", config.form.public_url},
                         {"form_port", std::to_string(form_server.port())},

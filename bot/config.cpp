@@ -349,6 +349,18 @@ void read_mode(Section& section, commands::Target& target) {
       dashboard);
 }
 
+// A rotation that nobody can approve would wait for ever.
+void read_second_approver(Section& section, const SlackSettings& slack, commands::Target& target) {
+  target.second_approver = section.flag("second_approver", false);
+  const std::set<std::string> people(slack.superadmins.begin(), slack.superadmins.end());
+  if (target.second_approver && people.size() < 2 && slack.superadmin_group.empty()) {
+    section.refuse("second_approver",
+                   "is true, but slack.superadmins names fewer than two people and there is no "
+                   "superadmin_group: nobody could approve; for example: superadmins = [\"U0123ABCD\", "
+                   "\"U0456EFGH\"] under [slack]");
+  }
+}
+
 commands::Target read_target(Section& section, const Config& config) {
   commands::Target target;
   target.provider = section.required("provider", one_of({"stripe"}));
@@ -366,6 +378,7 @@ commands::Target read_target(Section& section, const Config& config) {
   target.log_failures = section.list(
       "log_failures", words("a piece of a log line", "[\"StripeAuthenticationError\"]"), kLogFailures);
   read_periods(section, target);
+  read_second_approver(section, config.slack, target);
   target.timing = read_timing(section.table("timing"));
   section.finish();
   return target;

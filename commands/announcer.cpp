@@ -129,6 +129,19 @@ Event posted_to(const State& now, const State& then, rotation::MessagePosted pos
   return posted;
 }
 
+asio::awaitable<std::string> Announcer::channel_of(std::shared_ptr<const State> state, views::Place place,
+                                                   std::string person) {
+  switch (place) {
+    case views::Place::team_channel:
+      co_return state->channel;
+    case views::Place::operator_dm:
+      co_return co_await desk_.dm(state->operator_id);
+    case views::Place::person:
+      co_return co_await desk_.dm(std::move(person));
+  }
+  throw std::logic_error("a message for nowhere");
+}
+
 asio::awaitable<void> Announcer::bring(std::shared_ptr<Follower> follower, views::Message message) {
   const auto state = runner_->find(follower->id);
   const std::string addressee = message.slot + " " + state->operator_id;
@@ -154,8 +167,7 @@ asio::awaitable<void> Announcer::bring(std::shared_ptr<Follower> follower, views
       follower->sent[slot] = content;
       co_return;
     }
-    const std::string channel =
-        message.place == views::Place::team_channel ? state->channel : co_await desk_.dm(state->operator_id);
+    const std::string channel = co_await channel_of(state, message.place, message.person);
     std::optional<std::string> ts;
     if (posted != state->messages.end()) {  // intended before, and the answer was lost: it may be there
       ts = co_await desk_.find(channel, slot, state->id);

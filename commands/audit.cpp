@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "commands/commands.h"
+#include "commands/views/approval.h"
 #include "commands/views/blocks.h"
 
 namespace keyturn::commands {
@@ -25,12 +26,14 @@ std::string text_of(const json& object, const char* name) {
 
 std::string evidence(const State& s) {
   const json& context = s.completed->event.context;
+  std::string approval = views::approved_in_words(s, rotation::kOfRotation);
+  if (!approval.empty()) approval.insert(0, ", ");
   std::string text = fmt::format(
       "*Last completed: {}* by {}{}.\nNew key `{}`, old key `{}`, which expired or expires {}.\nInfisical "
       "version {} (was "
       "{}), request `{}`.\n",
       text_of(context, "completed_at"), views::mention(s.operator_id),
-      s.compromise ? ", after a suspected leak" : "", text_of(context, "new_key_fingerprint"),
+      (s.compromise ? ", after a suspected leak" : "") + approval, text_of(context, "new_key_fingerprint"),
       text_of(context, "old_key_fingerprint"), text_of(context, "old_key_expires_at"),
       text_of(context.value("infisical", json::object()), "version"),
       text_of(context.value("infisical", json::object()), "previous_version"),

@@ -32,6 +32,11 @@ asio::awaitable<std::vector<std::string>> Authority::superadmins() {
   co_return std::vector<std::string>(people.begin(), people.end());
 }
 
+asio::awaitable<std::optional<std::vector<std::string>>> Authority::every_superadmin() {
+  if (!group_.empty() && !co_await refresh()) co_return std::nullopt;
+  co_return co_await superadmins();
+}
+
 asio::awaitable<bool> Authority::refresh() {
   // A clock that was set back must not keep an old list for as long as it takes to come forward again.
   const bool fresh = read_at_ && clock_.now() >= *read_at_ && clock_.now() - *read_at_ < kFresh;

@@ -29,6 +29,8 @@ class Authority {
   boost::asio::awaitable<Standing> standing(std::string user);
   // Everybody who is known to be one; without the group's members while that can't be read.
   boost::asio::awaitable<std::vector<std::string>> superadmins();
+  // Everybody; nothing while the group can't be read.
+  boost::asio::awaitable<std::optional<std::vector<std::string>>> every_superadmin();
 
  private:
   boost::asio::awaitable<bool> refresh();

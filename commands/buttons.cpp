@@ -1,13 +1,16 @@
-// Clicks on our buttons: ready, new link, try again, cancel.
+// Clicks on our buttons: ready, new link, try again, cancel. (approve.cpp has the second person's.)
 #include <spdlog/fmt/fmt.h>
 #include <algorithm>
 
 #include "commands/commands.h"
+#include "commands/rotation/approval.h"
 #include "commands/rotation/decide.h"
 #include "commands/rotation/judge.h"
 #include "commands/rotation/way_back.h"
+#include "commands/views/approval.h"
 #include "commands/views/attendance.h"
 #include "commands/views/blocks.h"
+#include "commands/views/board.h"
 #include "commands/views/messages.h"
 #include "commands/views/rollback.h"
 #include "integrations/stripe/key_format.h"
@@ -55,6 +58,7 @@ using Answer = std::variant<Outcome, std::string>;
 
 Answer ready(const State& s, const json& values, TimePoint now) {
   if (s.confirmed_at) return "That is confirmed already.";
+  if (rotation::needs_approval(s)) return "Another superadmin has to approve first, in the channel.";
   if (rotation::stage_of(s, now) != rotation::Stage::awaiting_operator) return "The checks are not done yet.";
   if (rotation::objection(s)) return "The checks found something that stops this rotation.";
   const auto words = views::confirmations(s);
@@ -89,6 +93,11 @@ Answer retry(const State& s) {
 
 Answer roll_back(const State& s, const std::string& user, TimePoint now) {
   if (const auto obstacle = rotation::no_way_back(s, now)) return obstacle->sentence;
+  if (s.target.second_approver) {
+    if (rotation::waiting_approval(s) != nullptr) return "An approval is asked for already, in the channel.";
+    return Outcome{.events = {rotation::ApprovalRequested{std::string(rotation::kOfRollback), user}},
+                   .boxes = {}};
+  }
   return Outcome{.events = {rotation::RollbackRequested{user}}, .boxes = {}};
 }
 
@@ -113,6 +122,10 @@ Answer answer_to(const State& s, const slack::Click& click, TimePoint now) {
 
 asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, Tell tell) {
   if (click.app != desk.app || click.team != desk.team) co_return;
+  if (click.action_id == views::kApprove || click.action_id == views::kDecline)
+    co_return co_await approve(desk, std::move(click), std::move(once), std::move(tell));
+  if (click.action_id == views::kOffboardRotate || click.action_id == views::kOffboardEnd)
+    co_return co_await offboard_click(desk, std::move(click), std::move(once), std::move(tell));
   const auto state = desk.runner.find(click.value);
   if (!state) co_return;
   std::string sentence;

@@ -115,25 +115,50 @@ std::vector<Mention> mentions_in(std::string_view text) {
   return found;
 }
 
-CommandLine read_hand_over(std::string_view text) {
-  constexpr const char* kUsage = "`/rotate hand-over stripe prod @person`";
-  const auto mentions = mentions_in(text);
-  if (mentions.size() > 1) return NotUnderstood{"Name one person only: " + std::string(kUsage) + "."};
+// The one person of the text, or why there isn't one. `ask`: what to say when nobody is named.
+std::variant<Mention, NotUnderstood> person_in(std::string_view text, const std::string& ask,
+                                               const std::string& usage) {
+  auto mentions = mentions_in(text);
+  if (mentions.size() > 1) return NotUnderstood{"Name one person only: " + usage + "."};
   if (mentions.empty()) {
     return NotUnderstood{text.find('@') == std::string_view::npos
-                             ? "Say to whom: " + std::string(kUsage) + "."
+                             ? ask + ": " + usage + "."
                              : "Slack sent a plain name, which could be anybody's. Pick the person from the "
                                "list that opens after "
                                "the @. If that changes nothing, \"Escape channels, users, and links\" is "
                                "switched off for /rotate "
                                "in the app's settings."};
   }
+  return std::move(mentions.front());
+}
+
+std::vector<std::string> words_without(std::string_view text, const Mention& mention) {
   std::string rest(text);
-  rest.replace(mentions.front().at, mentions.front().size, " ");
-  const auto words = words_of(rest);
-  if (words.size() != 3)
-    return NotUnderstood{"Say which rotation, and to whom: " + std::string(kUsage) + "."};
-  return HandOverCommand{lower(words[1]), lower(words[2]), mentions.front().user};
+  rest.replace(mention.at, mention.size, " ");
+  return words_of(rest);
+}
+
+CommandLine read_hand_over(std::string_view text) {
+  const std::string usage = "`/rotate hand-over stripe prod @person`";
+  const auto person = person_in(text, "Say to whom", usage);
+  if (const auto* unclear = std::get_if<NotUnderstood>(&person)) return *unclear;
+  const auto& mention = std::get<Mention>(person);
+  const auto words = words_without(text, mention);
+  if (words.size() != 3) return NotUnderstood{"Say which rotation, and to whom: " + usage + "."};
+  return HandOverCommand{lower(words[1]), lower(words[2]), mention.user};
+}
+
+CommandLine read_offboard(std::string_view text) {
+  const std::string usage = "`/rotate offboard @person`";
+  const auto person = person_in(text, "Say who leaves", usage);
+  if (const auto* unclear = std::get_if<NotUnderstood>(&person)) return *unclear;
+  const auto& mention = std::get<Mention>(person);
+  const auto words = words_without(text, mention);
+  const bool compromise =
+      words.size() == 2 && (lower(words[1]) == "--compromise" || lower(words[1]) == "compromise");
+  if (words.size() > 1 && !compromise)
+    return NotUnderstood{"Only `--compromise` can follow, for a suspected leak: " + usage + "."};
+  return OffboardCommand{mention.user, compromise};
 }
 
 CommandLine read_rotate(const std::vector<std::string>& words) {
@@ -178,6 +203,7 @@ CommandLine read_command_line(std::string_view text) {
   if (verb == "cancel") return read_cancel(words);
   if (verb == "rollback") return read_rollback(words);
   if (verb == "hand-over" || verb == "handover") return read_hand_over(text);
+  if (verb == "offboard") return read_offboard(text);
   if (verb == "expire-now") return read_expire_now(words);
   if (verb == "due" && words.size() == 1) return DueCommand{};
   if (verb == "audit") return read_audit(words);

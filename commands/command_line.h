@@ -34,15 +34,19 @@ struct AuditCommand {
   std::string provider, environment;
   int page = 1;
 };
+struct OffboardCommand {
+  std::string person;       // a Slack user id
+  bool compromise = false;  // its rotations are those of a suspected leak
+};
 struct DueCommand {};
 struct HelpCommand {};
 struct HoldsCredential {};  // somebody pasted a key into Slack: it is now in Slack's own logs
 struct NotUnderstood {
   std::string why;  // a sentence, with what was typed escaped by whoever shows it
 };
-using CommandLine =
-    std::variant<RotateCommand, StatusCommand, CancelCommand, RollbackCommand, HandOverCommand,
-                 ExpireNowCommand, AuditCommand, DueCommand, HelpCommand, HoldsCredential, NotUnderstood>;
+using CommandLine = std::variant<RotateCommand, StatusCommand, CancelCommand, RollbackCommand,
+                                 HandOverCommand, ExpireNowCommand, AuditCommand, OffboardCommand, DueCommand,
+                                 HelpCommand, HoldsCredential, NotUnderstood>;
 
 CommandLine read_command_line(std::string_view text);
 

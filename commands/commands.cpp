@@ -55,6 +55,9 @@ asio::awaitable<json> handle(Desk& desk, slack::SlashCommand command, std::strin
   if (const auto* wanted = std::get_if<AuditCommand>(&line)) {
     co_return co_await audit(desk, *wanted, command, once);
   }
+  if (const auto* leaver = std::get_if<OffboardCommand>(&line)) {
+    co_return co_await offboard(desk, *leaver, command, once);
+  }
   if (std::holds_alternative<StatusCommand>(line)) co_return status(desk);
   if (std::holds_alternative<DueCommand>(line)) co_return due(desk);
   if (const auto* unclear = std::get_if<NotUnderstood>(&line)) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "commands/authority.h"
+#include "commands/campaign.h"
 #include "commands/command_line.h"
 #include "commands/due.h"
 #include "commands/rotation/performer.h"
@@ -29,7 +30,9 @@ struct Desk {  // must outlive the commands
   std::string channel;  // where the team is told
   std::string team, app;
   rotation::People* people = nullptr;
-  KeysSeen seen;  // kept by the cadence
+  KeysSeen seen;        // kept by the cadence
+  Campaigns campaigns;  // offboardings; the fold of their entries
+  std::function<void()> campaigns_changed = {};
 };
 
 // The payload of an acknowledgement that only the person sees. `text` is mrkdwn.
@@ -40,6 +43,9 @@ boost::asio::awaitable<nlohmann::json> handle(Desk& desk, slack::SlashCommand co
 
 boost::asio::awaitable<nlohmann::json> rotate(Desk& desk, RotateCommand command, slack::SlashCommand from,
                                               std::string once);
+// Starts it for a superadmin. What to tell them; empty: this was answered before.
+boost::asio::awaitable<std::string> start_rotation(Desk& desk, RotateCommand command, std::string user,
+                                                   std::string once);
 boost::asio::awaitable<nlohmann::json> cancel(Desk& desk, CancelCommand command, slack::SlashCommand from,
                                               std::string once);
 boost::asio::awaitable<nlohmann::json> rollback(Desk& desk, RollbackCommand command, slack::SlashCommand from,
@@ -48,6 +54,8 @@ boost::asio::awaitable<nlohmann::json> hand_over(Desk& desk, HandOverCommand com
                                                  slack::SlashCommand from, std::string once);
 boost::asio::awaitable<nlohmann::json> expire_now(Desk& desk, ExpireNowCommand command,
                                                   slack::SlashCommand from, std::string once);
+boost::asio::awaitable<nlohmann::json> offboard(Desk& desk, OffboardCommand command, slack::SlashCommand from,
+                                                std::string once);
 nlohmann::json status(const Desk& desk);
 nlohmann::json due(const Desk& desk);
 boost::asio::awaitable<nlohmann::json> audit(Desk& desk, AuditCommand command, slack::SlashCommand from,
@@ -58,6 +66,17 @@ boost::asio::awaitable<nlohmann::json> help(Desk& desk, std::string user);
 // answer to a person whose click does nothing is sent through `tell`.
 using Tell = std::function<boost::asio::awaitable<void>(std::string response_url, std::string text)>;
 boost::asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, Tell tell);
+
+// Approve or Decline: by another superadmin than the one who asked, with an account that may act.
+boost::asio::awaitable<void> approve(Desk& desk, slack::Click click, std::string once, Tell tell);
+
+// The buttons of a board.
+boost::asio::awaitable<void> offboard_click(Desk& desk, slack::Click click, std::string once, Tell tell);
+// Why that person can't have that target's rotation in hand: it is rotated because they leave. Or nothing.
+std::string leaver_objection(const Desk& desk, const std::string& person, const std::string& target);
+
+// What Slack says about that account right now; "not allowed" also when it says nothing in time.
+boost::asio::awaitable<rotation::OperatorChecked> account_of(Desk& desk, std::string user);
 
 // Makes `to` the operator of that rotation, when they may be one; what to tell `from`, a superadmin.
 boost::asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, std::string from,

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "commands/commands.h"
+#include "commands/rotation/approval.h"
 #include "commands/views/blocks.h"
 #include "integrations/error.h"
 #include "integrations/net/within.h"
@@ -20,6 +21,8 @@ namespace {
 // With 1.5 s for the group's members this leaves time for the answer to the command.
 constexpr storage::Duration kAccountLimit = std::chrono::milliseconds(1000);
 
+}  // namespace
+
 asio::awaitable<OperatorChecked> account_of(Desk& desk, std::string user) {
   const OperatorChecked unknown{
       .allowed = false, .reason = "Slack did not say whose account that is; try again.", .name = {}};
@@ -30,6 +33,8 @@ asio::awaitable<OperatorChecked> account_of(Desk& desk, std::string user) {
     co_return unknown;
   }
 }
+
+namespace {
 
 // Why that person can't be the operator, or nothing; their name goes into `name`.
 asio::awaitable<std::string> objection_to(Desk& desk, std::string user, std::string& name) {
@@ -48,9 +53,14 @@ asio::awaitable<std::string> objection_to(Desk& desk, std::string user, std::str
 
 std::string told(const rotation::State& s, const std::string& from, const std::string& to) {
   const std::string whom = from == to ? "You have" : mention(to) + " has";
-  return fmt::format("{} the rotation of {} now. The current step comes as a direct message{}.", whom,
-                     escape(s.target.name()),
-                     s.received ? "; the new key is here already" : ", with a new link where one was out");
+  const rotation::Approval* approval = rotation::given_approval(s, rotation::kOfRotation);
+  const bool approved = approval != nullptr && approval->given->event.by == to;
+  return fmt::format(
+      "{} the rotation of {} now. The current step comes as a direct message{}.{}", whom,
+      escape(s.target.name()),
+      s.received ? "; the new key is here already" : ", with a new link where one was out",
+      approved ? " Because the new operator approved it, another key would need somebody else's approval."
+               : "");
 }
 
 }  // namespace
@@ -68,10 +78,21 @@ asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, std::stri
                             "receiver_not_allowed", once);
     co_return objection + " Nothing has changed.";
   }
+  if (const auto obstacle = rotation::may_not_take_over(*state, to)) {
+    co_await record_refusal(desk, from, "/rotate hand-over " + state->target.name() + " " + to,
+                            obstacle->code, once);
+    co_return escape(obstacle->sentence) + " Nothing has changed.";
+  }
+  if (const std::string objection = leaver_objection(desk, to, state->target.name()); !objection.empty()) {
+    co_await record_refusal(desk, from, "/rotate hand-over " + state->target.name() + " " + to, "leaver",
+                            once);
+    co_return objection + " Nothing has changed.";
+  }
   const bool passed = co_await desk.runner.change(
       state->id, from,
       [&](const rotation::State& s, storage::TimePoint) -> std::optional<rotation::Outcome> {
-        if (!s.live() || s.cancelled_at || s.refused || s.operator_id != state->operator_id)
+        if (!s.live() || s.cancelled_at || s.refused || s.operator_id != state->operator_id ||
+            rotation::may_not_take_over(s, to))
           return std::nullopt;
         return rotation::Outcome{
             .events = {rotation::HandedOver{.from = s.operator_id, .to = to, .name = name}}, .boxes = {}};

@@ -25,6 +25,8 @@ constexpr std::array kLines{
     Line{false, "cancel stripe prod", "end a rotation before the new key is there"},
     Line{false, "rollback stripe prod",
          "back to the old key, inside the grace: what it would do, and a button"},
+    Line{false, "offboard @person",
+         "rotate every key that a person who leaves may know: one board, button by button"},
     Line{false, "expire-now stripe prod", "end the old key before its deadline: checked, guided, proven"},
 };
 

@@ -55,6 +55,10 @@ std::string already_live(const Desk& desk, const rotation::State& state, bool co
           "first, and then start again. ",
           state.target.name());
     }
+  } else if (stage == rotation::Stage::awaiting_approval) {
+    text += fmt::format(
+        "It waits for another superadmin's approval, in the channel; `/rotate cancel {}` ends it. ",
+        state.target.name());
   } else if (stage == rotation::Stage::awaiting_operator || stage == rotation::Stage::awaiting_key) {
     text += fmt::format("It waits for its operator; `/rotate cancel {}` ends it. ", state.target.name());
   }
@@ -62,11 +66,20 @@ std::string already_live(const Desk& desk, const rotation::State& state, bool co
 }
 
 std::string started_text(const rotation::State& state) {
+  std::string second;
+  if (state.target.second_approver) {
+    second =
+        state.compromise
+            ? " A leak waits for nobody's approval: every other superadmin is told that it goes on without."
+            : " Then another superadmin has to approve, in the channel.";
+  }
   return fmt::format(
-      "Rotation of {} started{}. The checks run now; the next step comes as a direct message to you. Nothing "
+      "Rotation of {} started{}. The checks run now;{} the next step comes as a direct message to you. "
+      "Nothing "
       "changes before "
       "you rotate the key in the dashboard.",
-      state.target.name(), state.compromise ? " for a suspected leak: 1 last look, then act" : "");
+      state.target.name(), state.compromise ? " for a suspected leak: 1 last look, then act" : "",
+      second.empty() ? "" : second + " After that");
 }
 
 // One that was rolled back only waits for the next: this is it.
@@ -82,6 +95,33 @@ asio::awaitable<void> supersede(Desk& desk, Target target, std::string user) {
 
 }  // namespace
 
+asio::awaitable<std::string> start_rotation(Desk& desk, RotateCommand command, std::string user,
+                                            std::string once) {
+  const std::string what = "/rotate " + command.provider + " " + command.environment;
+  const Target* target = find_target(desk, command.provider, command.environment);
+  if (!target) {
+    co_await record_refusal(desk, user, what, "unknown_target", once);
+    co_return unknown_target(desk, command);
+  }
+  if (const std::string objection = leaver_objection(desk, user, target->name()); !objection.empty()) {
+    co_await record_refusal(desk, user, what, "leaver", once);
+    co_return objection + " Nothing was started.";
+  }
+  co_await supersede(desk, *target, user);
+  rotation::Started started{.target = *target,
+                            .operator_id = user,
+                            .channel = desk.channel,
+                            .compromise = command.compromise,
+                            .reason = command.reason};
+  const auto result = co_await desk.runner.start(std::move(started), once);
+  if (const auto* other = std::get_if<rotation::AlreadyLive>(&result)) {
+    co_await record_refusal(desk, user, what, "already_live", once);
+    co_return already_live(desk, *other->state, command.compromise);
+  }
+  if (std::holds_alternative<rotation::Duplicate>(result)) co_return "";
+  co_return started_text(*std::get<std::shared_ptr<const rotation::State>>(result));
+}
+
 asio::awaitable<json> rotate(Desk& desk, RotateCommand command, slack::SlashCommand from, std::string once) {
   const std::string what = "/rotate " + command.provider + " " + command.environment;
   const Standing standing = co_await desk.authority.standing(from.user);
@@ -93,24 +133,8 @@ asio::awaitable<json> rotate(Desk& desk, RotateCommand command, slack::SlashComm
                   "minute. Nothing was started."
                 : "Only a superadmin can rotate a key. Nothing was started. `/rotate help` says who to ask.");
   }
-  const Target* target = find_target(desk, command.provider, command.environment);
-  if (!target) {
-    co_await record_refusal(desk, from.user, what, "unknown_target", once);
-    co_return only_you(unknown_target(desk, command));
-  }
-  co_await supersede(desk, *target, from.user);
-  rotation::Started started{.target = *target,
-                            .operator_id = from.user,
-                            .channel = desk.channel,
-                            .compromise = command.compromise,
-                            .reason = command.reason};
-  const auto result = co_await desk.runner.start(std::move(started), once);
-  if (const auto* other = std::get_if<rotation::AlreadyLive>(&result)) {
-    co_await record_refusal(desk, from.user, what, "already_live", once);
-    co_return only_you(already_live(desk, *other->state, command.compromise));
-  }
-  if (std::holds_alternative<rotation::Duplicate>(result)) co_return json();  // answered the first time
-  co_return only_you(started_text(*std::get<std::shared_ptr<const rotation::State>>(result)));
+  const std::string told = co_await start_rotation(desk, std::move(command), from.user, std::move(once));
+  co_return told.empty() ? json() : only_you(told);
 }
 
 }  // namespace keyturn::commands

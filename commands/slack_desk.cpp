@@ -76,6 +76,11 @@ asio::awaitable<std::string> SlackDesk::post(std::string channel, views::Message
   co_return text_at(answer, "ts");
 }
 
+asio::awaitable<std::string> SlackDesk::link_to(std::string channel, std::string ts) {
+  const json answer = co_await api_.call("chat.getPermalink", json{{"channel", channel}, {"message_ts", ts}});
+  co_return text_at(answer, "permalink");
+}
+
 asio::awaitable<void> SlackDesk::update(std::string channel, std::string ts, views::Message message) {
   co_await api_.call(
       "chat.update",

@@ -34,6 +34,8 @@ class SlackDesk final : public rotation::People {
   // chat.postMessage, never unfurled; `slot` and `rotation` go into the metadata, so that a post whose answer
   // was lost can be found again. Returns the message's ts.
   boost::asio::awaitable<std::string> post(std::string channel, views::Message message, std::string rotation);
+  // A link that opens that message.
+  boost::asio::awaitable<std::string> link_to(std::string channel, std::string ts);
   boost::asio::awaitable<void> update(std::string channel, std::string ts, views::Message message);
   // The ts of a message that was posted already, or nothing.
   boost::asio::awaitable<std::optional<std::string>> find(std::string channel, std::string slot,
@@ -63,6 +65,8 @@ class Announcer {
   boost::asio::awaitable<void> follow(std::shared_ptr<Follower> follower);
   boost::asio::awaitable<void> catch_up(std::shared_ptr<Follower> follower);
   boost::asio::awaitable<void> bring(std::shared_ptr<Follower> follower, views::Message message);
+  boost::asio::awaitable<std::string> channel_of(std::shared_ptr<const rotation::State> state,
+                                                 views::Place place, std::string person);
   boost::asio::awaitable<void> retire_link(std::shared_ptr<Follower> follower);
 
   boost::asio::any_io_executor io_;

@@ -6,6 +6,7 @@
 
 #include "commands/commands.h"
 #include "commands/rotation/decide.h"
+#include "commands/views/approval.h"
 #include "commands/views/blocks.h"
 
 namespace keyturn::commands {
@@ -23,6 +24,9 @@ std::string line_for(const Desk& desk, const Target& target, const Rotations& ro
     const auto& newest = rotations.front();
     line += fmt::format("{} (started by {} at {})", rotation::name_of(rotation::stage_of(*newest, now)),
                         views::mention(newest->operator_id), views::date(newest->started_at));
+    if (const std::string approved = views::approved_in_words(*newest, rotation::kOfRotation);
+        !approved.empty())
+      line += ", " + approved;
     if (newest->halted) line += "\n    stopped " + views::escape(newest->halted->event.sentence);
     if (const auto deadline = newest->old_key_deadline(); deadline && newest->completed) {
       line += "\n    old key expires " + views::date(*deadline);

@@ -37,6 +37,7 @@ void each_field(Json& json, T& target, Field field) {
   field(json, "grace", target.grace);
   field(json, "compromise_grace", target.compromise_grace);
   field(json, "cadence", target.cadence);
+  field(json, "second_approver", target.second_approver);
   field(json, "timing", target.timing);
 }
 }  // namespace

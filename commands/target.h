@@ -59,6 +59,7 @@ struct Target {
   storage::Duration grace = std::chrono::hours(24);
   storage::Duration compromise_grace = std::chrono::hours(1);
   storage::Duration cadence = std::chrono::days(90);
+  bool second_approver = false;  // a routine rotation waits for another superadmin
   Timing timing;
 
   std::string name() const { return provider + " " + environment; }  // as typed: "stripe prod"

@@ -19,6 +19,7 @@ constexpr std::array kWords{
     Words{ActionKind::check_billing, "check_billing", "asking the billing endpoint"},
     Words{ActionKind::issue_form, "issue_form", "sending the one-time link"},
     Words{ActionKind::page_others, "page_others", "looking for another superadmin"},
+    Words{ActionKind::find_superadmins, "find_superadmins", "looking who the other superadmins are"},
     Words{ActionKind::check_old_key, "check_old_key", "asking Stripe whether the old key lives"},
     Words{ActionKind::check_expiry, "check_expiry", "checking which key Infisical and every app hold"},
     Words{ActionKind::probe_new_key, "probe_new_key", "asking Stripe about the new key"},

@@ -19,6 +19,7 @@ enum class ActionKind {
   check_billing,      // the billing endpoint, before anything
   issue_form,         // mint a one-time link and send it to the operator
   page_others,        // the operator doesn't come: who else may act, and does the old key live?
+  find_superadmins,   // a leak went on without an approval: who is to hear of it?
   check_old_key,      // the provider, once: does the old key still live?
   check_expiry,       // which key do the store and every app hold? Before the old one is ended early, and
                       // after it was put back

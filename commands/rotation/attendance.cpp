@@ -15,6 +15,10 @@ TimePoint checks_done(const State& s) {
   if (s.billing_before) later(s.billing_before->at);
   for (const auto& [app, seen] : s.inspected) later(seen.at);
   for (const auto& [purpose, probed] : s.probed) later(probed.at);
+  // Until then the operator could do nothing.
+  for (const Approval& approval : s.approvals) {
+    if (approval.given && approval.asked.event.of == kOfRotation) later(approval.given->at);
+  }
   return std::max(done, s.operator_since());
 }
 
@@ -27,9 +31,10 @@ bool nudged(const State& s, std::string_view why) {
 
 // The last page of this wait, or nothing.
 const Happened<OthersPaged>* last_page(const State& s) {
-  if (s.pages.empty()) return nullptr;
-  const auto& last = s.pages.back();
-  return last.event.link == s.forms && last.at > s.operator_since() ? &last : nullptr;
+  const auto about_operator = [](const auto& page) { return page.event.approval == 0; };
+  const auto last = std::ranges::find_if(s.pages.rbegin(), s.pages.rend(), about_operator);
+  if (last == s.pages.rend()) return nullptr;
+  return last->event.link == s.forms && last->at > s.operator_since() ? &*last : nullptr;
 }
 
 struct Nudge {
@@ -91,6 +96,26 @@ bool died_unattended(const State& s) {
   if (s.received) return false;
   const bool paged = !s.pages.empty() && dead(s.pages.back().event.old_key);
   return paged || (s.old_key_checked && dead(s.old_key_checked->event.old_key));
+}
+
+Decision await_approver(const State& s, TimePoint now) {
+  const int number = static_cast<int>(s.approvals.size());
+  const auto& asked = s.approvals.back().asked;
+  const auto about_it = [number](const auto& one) { return one.event.approval == number; };
+  const TimePoint nudge = asked.at + s.target.timing.nudge_after;
+  const TimePoint page = nudge + s.target.timing.page_after;
+  if (std::ranges::none_of(s.nudges, about_it)) {
+    if (now < nudge) return {.wake = nudge};
+    return {.record = {OperatorNudged{std::string(kNotApproved), s.forms, number}}};
+  }
+  const auto paged = std::ranges::find_if(s.pages.rbegin(), s.pages.rend(), about_it);
+  if (paged != s.pages.rend()) {
+    // The old key of a way back has a deadline of its own, which everybody knows.
+    return asked.event.of == kOfRollback ? Decision{} : watch_unattended(s, now, *paged);
+  }
+  if (now > page + kLongestGrace) return {};
+  if (now < page) return {.wake = page};
+  return keep_trying(s, now, ActionKind::page_others);
 }
 
 Decision await_operator(const State& s, TimePoint now) {

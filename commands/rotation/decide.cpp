@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "commands/rotation/approval.h"
 #include "commands/rotation/attendance.h"
 #include "commands/rotation/early_end.h"
 #include "commands/rotation/judge.h"
@@ -157,10 +158,11 @@ Step prove_expiry(const State& s, TimePoint now) {
 
 Step close(const State&, TimePoint) { return end("rotated"); }
 
-constexpr std::array<StepFunction, 13> kProcedure = {
+constexpr std::array<StepFunction, 14> kProcedure = {
     finish,               // over already, or given up before anything changed
     wait_for_a_person,    // something went wrong after the new key existed
     check_prerequisites,  // by machine, all at once
+    second_person,        // where the target asks for one; a leak waits for nobody
     instruct,             // and by tick box
     receive,              // the one-time form
     validate,             // alive, same account, same mode, same permissions
@@ -173,13 +175,22 @@ constexpr std::array<StepFunction, 13> kProcedure = {
     close,
 };
 
+// Two things that go on at once.
+Decision beside(Decision one, Decision other) {
+  if (!other.record.empty()) return other;
+  one.act.insert(one.act.end(), other.act.begin(), other.act.end());
+  if (other.wake) one.wake = std::min(one.wake.value_or(*other.wake), *other.wake);
+  return one;
+}
+
 }  // namespace
 
 TimePoint due_again(TimePoint last, Duration pause, TimePoint now) { return last > now ? now : last + pause; }
 
 Decision decide(const State& state, TimePoint now) {
-  if (state.rollback) return decide_way_back(state, now);
-  return first_of(kProcedure, state, now);
+  Decision next = state.rollback ? decide_way_back(state, now) : first_of(kProcedure, state, now);
+  if (next.done || !next.record.empty()) return next;
+  return beside(std::move(next), approvals_beside(state, now));
 }
 
 Stage stage_of(const State& s, TimePoint now) {
@@ -197,16 +208,19 @@ Stage stage_of(const State& s, TimePoint now) {
                ? Stage::storing
                : Stage::validating;
   }
-  if (s.confirmed_at) return Stage::awaiting_key;
+  if (s.confirmed_at) return needs_approval(s) ? Stage::awaiting_approval : Stage::awaiting_key;
   const bool checked = s.operator_check && s.billing_before && s.probed.contains(ActionKind::probe_old_key) &&
                        s.inspected.size() == s.target.consumers.size();
-  return checked ? Stage::awaiting_operator : Stage::checking;
+  if (!checked) return Stage::checking;
+  return needs_approval(s) ? Stage::awaiting_approval : Stage::awaiting_operator;
 }
 
 std::string_view name_of(Stage stage) {
   switch (stage) {
     case Stage::checking:
       return "checking";
+    case Stage::awaiting_approval:
+      return "awaiting_approval";
     case Stage::awaiting_operator:
       return "awaiting_operator";
     case Stage::awaiting_key:

@@ -30,6 +30,7 @@ TimePoint due_again(TimePoint last, Duration pause, TimePoint now);
 // What a person would call the stage that the rotation is in.
 enum class Stage {
   checking,
+  awaiting_approval,
   awaiting_operator,
   awaiting_key,
   validating,

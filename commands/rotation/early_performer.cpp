@@ -1,5 +1,6 @@
 // What is asked of the world while an operator doesn't come, and before an old key is ended early. Reads
 // only.
+#include "commands/rotation/approval.h"
 #include "commands/rotation/performer.h"
 #include "integrations/error.h"
 
@@ -16,8 +17,24 @@ asio::awaitable<integrations::Probe> RealPerformer::probe_old(StatePointer state
 asio::awaitable<Outcome> RealPerformer::page_others(StatePointer state) {
   OthersPaged paged{.people = {}, .old_key = co_await probe_old(state), .link = state->forms};
   if (systems_.superadmins) paged.people = co_await systems_.superadmins();
-  std::erase(paged.people, state->operator_id);
+  if (waiting_approval(*state) != nullptr) {
+    paged.approval = static_cast<int>(state->approvals.size());
+    std::erase_if(paged.people,
+                  [&state](const auto& person) { return may_not_approve(*state, person).has_value(); });
+  } else {
+    std::erase(paged.people, state->operator_id);
+  }
   co_return Outcome{.events = {std::move(paged)}, .boxes = {}};
+}
+
+// Unlike a page, which names whom it can: here nobody may be left out.
+asio::awaitable<Outcome> RealPerformer::find_superadmins(StatePointer state) {
+  const auto everybody = co_await systems_.every_superadmin();
+  if (!everybody)
+    fail(integrations::System::slack, "Slack did not say who the superadmins are", /*can_retry=*/true);
+  BypassTold told{.people = *everybody};
+  std::erase(told.people, state->approval_bypassed->event.by);
+  co_return Outcome{.events = {std::move(told)}, .boxes = {}};
 }
 
 asio::awaitable<Outcome> RealPerformer::check_expiry(StatePointer state) {

@@ -64,12 +64,18 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Refused, code, sentence, alarm)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Closed, outcome)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MessageIntended, slot)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MessagePosted, slot, channel, ts)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OperatorNudged, why, link)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OthersPaged, people, old_key, link)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OperatorNudged, why, link, approval)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OthersPaged, people, old_key, link, approval)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OldKeyChecked, old_key)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(HandedOver, from, to, name)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ExpiryChecked, stored_fingerprint, strays, request_id)
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ApprovalRequested, of, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ApprovalGiven, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ApprovalDeclined, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ApprovalLapsed, sentence)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ApprovalBypassed, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(BypassTold, people)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RollbackRequested, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PreviousKeyRead, version, found, request_id)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RollbackBarred, sentence)
@@ -155,6 +161,12 @@ constexpr std::array<Type, std::variant_size_v<Event>> kTypes{{
     {"secret.rotate.rollback.previous_key.read", read<PreviousKeyRead>},
     {"secret.rotate.rollback.barred", read<RollbackBarred>},
     {"secret.rotate.rolled_back", read<RolledBack>},
+    {"secret.rotate.approval.requested", read<ApprovalRequested>},
+    {"secret.rotate.approval.given", read<ApprovalGiven>},
+    {"secret.rotate.approval.declined", read<ApprovalDeclined>},
+    {"secret.rotate.approval.lapsed", read<ApprovalLapsed>},
+    {"secret.rotate.approval.bypassed", read<ApprovalBypassed>},
+    {"secret.rotate.approval.bypass_told", read<BypassTold>},
 }};
 
 }  // namespace

@@ -196,13 +196,15 @@ struct MessagePosted {
 
 // ---- an operator who doesn't come, and another one
 struct OperatorNudged {
-  std::string why;  // one of attendance.h's reasons
-  int link = 0;     // number of the form it is about; 0: none was sent yet
+  std::string why;   // one of attendance.h's reasons
+  int link = 0;      // number of the form it is about; 0: none was sent yet
+  int approval = 0;  // number of the approval that nobody gives; 0: it is about the operator
 };
 struct OthersPaged {
   std::vector<std::string> people;  // superadmins but the operator; empty: Slack did not say who they are
   Probe old_key;                    // asked right before: the operator may have rotated, and gone
   int link = 0;
+  int approval = 0;  // number of the approval that is waited for; 0: the operator is
 };
 struct OldKeyChecked {  // while nobody comes, or while it is to be expired early
   Probe old_key;
@@ -218,6 +220,29 @@ struct ExpiryChecked {
   std::string stored_fingerprint;   // what the secret store holds now; empty: it doesn't show it
   std::vector<std::string> strays;  // apps that do not hold that key
   std::string request_id;
+};
+
+// ---- a second person, where the target asks for one
+struct ApprovalRequested {
+  std::string of;  // kOfRotation or kOfRollback
+  std::string by;  // who wants it
+};
+inline constexpr std::string_view kOfRotation = "rotation";
+inline constexpr std::string_view kOfRollback = "rollback";
+struct ApprovalGiven {
+  std::string by;
+};
+struct ApprovalDeclined {
+  std::string by;
+};
+struct ApprovalLapsed {  // what was to be approved can't be done any more
+  std::string sentence;
+};
+struct ApprovalBypassed {  // a leak waits for nobody
+  std::string by;
+};
+struct BypassTold {
+  std::vector<std::string> people;  // every other superadmin: each gets a direct message
 };
 
 // ---- the way back
@@ -249,7 +274,8 @@ using Event =
                  Reminded, ProofTaken, StillAlive, ProvenDead, Halted, RetryRequested, Cancelled, Refused,
                  Closed, MessageIntended, MessagePosted, OperatorNudged, OthersPaged, OldKeyChecked,
                  HandedOver, ExpiryRequested, ExpiryChecked, RollbackRequested, RollbackBegan,
-                 PreviousKeyRead, RollbackBarred, RolledBack>;
+                 PreviousKeyRead, RollbackBarred, RolledBack, ApprovalRequested, ApprovalGiven,
+                 ApprovalDeclined, ApprovalLapsed, ApprovalBypassed, BypassTold>;
 
 // "secret.rotate.completed": the entry's type in the journal, and the `action` of the audit log.
 std::string_view type_of(const Event& event);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "commands/json.h"
+#include "commands/rotation/approval.h"
 
 namespace keyturn::commands::rotation {
 
@@ -342,6 +343,12 @@ nlohmann::json completion_context(const State& s, TimePoint now) {
                   {"completed_at", now},
                   {"next_rotation_due_at", now + s.target.cadence}};
   if (!s.reason.empty()) context["reason"] = s.reason;
+  if (s.approval_bypassed) {
+    context["approval"] = {{"bypassed_by", s.approval_bypassed->event.by},
+                           {"bypassed_at", s.approval_bypassed->at}};
+  } else if (const Approval* given = given_approval(s, kOfRotation)) {
+    context["approval"] = approval_context(*given);
+  }
   if (s.received) {
     context["grace_period_hours"] = hours(s.received->event.grace_chosen);
     context["rotated_at"] = s.received->event.rotated_at;

@@ -69,6 +69,8 @@ asio::awaitable<Outcome> RealPerformer::perform(Action action, StatePointer stat
       co_return co_await issue_form(state, record);
     case ActionKind::page_others:
       co_return co_await page_others(state);
+    case ActionKind::find_superadmins:
+      co_return co_await find_superadmins(state);
     case ActionKind::check_old_key:
       co_return Outcome{.events = {OldKeyChecked{co_await probe_old(state)}}, .boxes = {}};
     case ActionKind::check_expiry:

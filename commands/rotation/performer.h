@@ -38,7 +38,9 @@ struct Systems {  // must outlive the performer
   const storage::Clock& clock;
   std::string form_url;  // "https://keyturn.example.com/form"
   FormProof form_proof = FormProof::code;
-  std::function<boost::asio::awaitable<std::vector<std::string>>()> superadmins;
+  std::function<boost::asio::awaitable<std::vector<std::string>>()> superadmins;  // all who are known
+  // Nothing while not all are known.
+  std::function<boost::asio::awaitable<std::optional<std::vector<std::string>>>()> every_superadmin;
 };
 
 class RealPerformer final : public Performer {
@@ -65,6 +67,7 @@ class RealPerformer final : public Performer {
   boost::asio::awaitable<Outcome> take_proof(StatePointer state);
   boost::asio::awaitable<integrations::Probe> probe_old(StatePointer state);
   boost::asio::awaitable<Outcome> page_others(StatePointer state);
+  boost::asio::awaitable<Outcome> find_superadmins(StatePointer state);
   boost::asio::awaitable<Outcome> check_expiry(StatePointer state);
   // The apps whose configuration holds another key than that one.
   boost::asio::awaitable<std::vector<std::string>> strays(StatePointer state, storage::SharedSecret key);

@@ -79,6 +79,7 @@ struct OutcomeOf {
   Result operator()(const PreviousKeyRead&) const { return Action{ActionKind::read_previous_key, {}}; }
   Result operator()(const ProofTaken&) const { return Action{ActionKind::take_proof, {}}; }
   Result operator()(const OthersPaged&) const { return Action{ActionKind::page_others, {}}; }
+  Result operator()(const BypassTold&) const { return Action{ActionKind::find_superadmins, {}}; }
   Result operator()(const OldKeyChecked&) const { return Action{ActionKind::check_old_key, {}}; }
   Result operator()(const ExpiryChecked&) const { return Action{ActionKind::check_expiry, {}}; }
   Result operator()(const auto&) const { return std::nullopt; }
@@ -152,6 +153,7 @@ struct Apply {
   }
   void operator()(const KeyReceived& e) const {
     s.received = {e, at};
+    s.keys_seen.insert(e.fingerprint);
     if (s.form) s.received_link = s.form->issued.token_hash;
     s.rejected.reset();
     s.probed.erase(ActionKind::probe_new_key);
@@ -269,6 +271,18 @@ struct Apply {
     }
     s.form.reset();
   }
+  void operator()(const ApprovalRequested& e) const { s.approvals.push_back({.asked = {e, at}}); }
+  void operator()(const ApprovalGiven& e) const {
+    if (!s.approvals.empty()) s.approvals.back().given = {e, at};
+  }
+  void operator()(const ApprovalDeclined& e) const {
+    if (!s.approvals.empty()) s.approvals.back().declined = {e, at};
+  }
+  void operator()(const ApprovalLapsed& e) const {
+    if (!s.approvals.empty()) s.approvals.back().lapsed = {e, at};
+  }
+  void operator()(const ApprovalBypassed& e) const { s.approval_bypassed = {e, at}; }
+  void operator()(const BypassTold& e) const { s.bypass_told = {e, at}; }
   void operator()(const ExpiryRequested&) const {
     s.expiry_requested_at = at;
     ++s.expiry_requests;

@@ -47,6 +47,15 @@ inline constexpr std::size_t kOpeningsKept = 20;
 inline constexpr int kTurnedAwayAtOnce = 50;
 inline constexpr Duration kTurnedAwayEvery = std::chrono::minutes(1);
 
+// Asked of a second person, and what came of it.
+struct Approval {
+  Happened<ApprovalRequested> asked;
+  std::optional<Happened<ApprovalGiven>> given;
+  std::optional<Happened<ApprovalDeclined>> declined;
+  std::optional<Happened<ApprovalLapsed>> lapsed;
+  bool waits() const { return !given && !declined && !lapsed; }
+};
+
 // What has been done with one key: put into the store and the consumers, seen running, watched.
 struct Leg {
   bool store_begun = false;  // from here on the key may be in the store, whatever the answer was
@@ -81,6 +90,8 @@ struct State : Leg {
   std::string received_link;                      // the token's hash of the link that a key last came through
   std::optional<Happened<KeyRejected>> rejected;  // the last one, until another key is received
   std::set<std::string> rejected_fingerprints;
+  // Every key that was ever received, also those that were rejected or given up since: each may be alive.
+  std::set<std::string> keys_seen;
   int master_keys_pasted = 0;
   int turned_away = 0;
   TimePoint turned_away_at;  // the last time
@@ -105,6 +116,10 @@ struct State : Leg {
   std::optional<TimePoint> expiry_requested_at;  // the last time
   int expiry_requests = 0;
   std::optional<Happened<ExpiryChecked>> expiry_checked;  // since it was requested
+
+  std::vector<Approval> approvals;  // approvals[0] is number 1; only the last one may be waiting
+  std::optional<Happened<ApprovalBypassed>> approval_bypassed;
+  std::optional<Happened<BypassTold>> bypass_told;
 
   std::optional<Happened<Halted>> halted;
   int halts = 0;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "commands/json.h"
+#include "commands/rotation/approval.h"
 #include "commands/rotation/attendance.h"
 #include "commands/rotation/judge.h"
 #include "commands/rotation/steps.h"
@@ -180,6 +181,8 @@ std::optional<Obstacle> no_way_back(const State& s, TimePoint now) {
   if (s.compromise) {
     return Obstacle{"barred_under_compromise", "Rolling back is barred: the old key may be in other hands."};
   }
+  if (!s.received)
+    return Obstacle{"no_new_key", "No new key is there at the moment, so there is none to go back from."};
   if (!s.store_begun && !s.stored) {
     return Obstacle{"nothing_to_roll_back",
                     "There is nothing to roll back: the new key has been put nowhere."};
@@ -205,6 +208,8 @@ nlohmann::json rollback_context(const State& s, TimePoint now) {
   context["requested_at"] = s.rollback->at;
   context["abandoned_key_fingerprint"] = s.received->event.fingerprint;
   context["key_in_use_fingerprint"] = s.current->event.fingerprint;
+  context.erase("approval");
+  if (const Approval* given = given_approval(s, kOfRollback)) context["approval"] = approval_context(*given);
   if (s.previous) {
     context["pinned_version"] = {{"version", s.previous->event.version},
                                  {"found", s.previous->event.found},

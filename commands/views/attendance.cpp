@@ -5,6 +5,7 @@
 
 #include "commands/rotation/attendance.h"
 #include "commands/rotation/early_end.h"
+#include "commands/views/approval.h"
 #include "commands/views/blocks.h"
 
 namespace keyturn::commands::views {
@@ -94,6 +95,7 @@ const std::string& operator_at(const State& s, TimePoint at) {
 }
 
 Message page(const State& s, const OthersPaged& page, TimePoint at, std::size_t number) {
+  if (page.approval != 0) return approval_page(s, page, at, number);
   std::string people;
   for (const std::string& person : page.people) people += mention(person) + " ";
   if (people.empty()) people = "Slack did not say who the other superadmins are. ";
@@ -137,6 +139,7 @@ std::optional<Message> former(const State& s, const char* slot, std::size_t numb
       std::string_view(slot) == "dm_link" ? ", and the link that stood here no longer works" : "");
   return Message{.slot = posted->first,
                  .place = Place::operator_dm,
+
                  .live = true,
                  .text = "The rotation of " + s.target.name() + " was handed over",
                  .blocks = json::array({section(text), context("`" + s.id + "`")})};
@@ -215,6 +218,7 @@ Message early_end(const State& s) {
   }
   return {.slot = fmt::format("dm_expiry_{}", s.expiry_requests),
           .place = Place::operator_dm,
+
           .live = true,
           .text = "Ending the old key of " + s.target.name() + " early",
           .blocks = json::array({section(text), context("`" + s.id + "`")})};
@@ -245,7 +249,8 @@ std::vector<Message> attendance_messages(const State& s, TimePoint) {
   std::vector<Message> messages;
   for (std::size_t i = 0; i < s.nudges.size(); ++i) {
     // What was said to a former operator is not said again to the next one.
-    if (s.nudges[i].at > s.operator_since()) messages.push_back(nudge(s, s.nudges[i].event, i + 1));
+    if (s.nudges[i].event.approval == 0 && s.nudges[i].at > s.operator_since())
+      messages.push_back(nudge(s, s.nudges[i].event, i + 1));
   }
   for (std::size_t i = 0; i < s.pages.size(); ++i)
     messages.push_back(page(s, s.pages[i].event, s.pages[i].at, i + 1));

@@ -7,6 +7,7 @@
 #include "commands/rotation/decide.h"
 #include "commands/rotation/judge.h"
 #include "commands/rotation/way_back.h"
+#include "commands/views/approval.h"
 #include "commands/views/attendance.h"
 #include "commands/views/blocks.h"
 #include "commands/views/progress.h"
@@ -31,6 +32,7 @@ std::string title(const State& s) {
 Message once(std::string slot, Place place, std::string text, json blocks) {
   return {.slot = std::move(slot),
           .place = place,
+
           .live = false,
           .text = std::move(text),
           .blocks = std::move(blocks)};
@@ -40,6 +42,9 @@ std::string headline(const State& s, TimePoint now) {
   switch (stage_of(s, now)) {
     case Stage::checking:
       return "checking prerequisites; nothing has changed";
+    case Stage::awaiting_approval:
+      return s.forms == 0 ? "prerequisites met; waiting for a second person's approval; nothing has changed"
+                          : "waiting for another approval; billing runs on the old key";
     case Stage::awaiting_operator:
       return "prerequisites met; waiting for the operator; nothing has changed";
     case Stage::awaiting_key:
@@ -220,8 +225,11 @@ Message summary(const State& s) {
       s.compromise
           ? fmt::format(" *After a leak, end it now*: `/rotate expire-now {}`.", escape(s.target.name()))
           : "")));
-  blocks.push_back(context(fmt::format("`{}` · `secret.rotate.completed` at {} · by {}", s.id,
-                                       date(s.completed->at), mention(s.operator_id))));
+  std::string by = mention(s.operator_id);
+  if (const std::string approved = approved_in_words(s, kOfRotation); !approved.empty())
+    by += " · " + approved;
+  blocks.push_back(context(
+      fmt::format("`{}` · `secret.rotate.completed` at {} · by {}", s.id, date(s.completed->at), by)));
   return once("channel_summary", Place::team_channel,
               fmt::format("{} is rotated and verified", s.target.name()), std::move(blocks));
 }
@@ -372,6 +380,8 @@ Message ended_without(const State& s) {
   } else {
     text = fmt::format("*The rotation of {} was {}.*", escape(s.target.name()),
                        s.received ? "given up" : "cancelled");
+    if (!s.approvals.empty() && s.approvals.back().declined)
+      text += fmt::format(" {} declined the approval.", mention(s.approvals.back().declined->event.by));
   }
   return once("dm_ended", Place::operator_dm, title(s) + (s.refused ? " refused" : " cancelled"),
               json::array({section(text + " " + billing_now(s)), context("`" + s.id + "`")}));
@@ -431,6 +441,7 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
     messages.push_back(halted(s, Place::operator_dm));
     messages.push_back(halted(s, Place::team_channel));
   }
+  for (Message& message : approval_messages(s, now)) messages.push_back(std::move(message));
   for (Message& message : attendance_messages(s, now)) messages.push_back(std::move(message));
   if (s.completed) messages.push_back(summary(s));
   for (Message& message : rollback_messages(s, now)) messages.push_back(std::move(message));

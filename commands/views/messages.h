@@ -12,7 +12,7 @@
 
 namespace keyturn::commands::views {
 
-enum class Place { operator_dm, team_channel };
+enum class Place { operator_dm, team_channel, person };
 
 struct Message {
   std::string slot;  // names it in the journal: "dm_status", "channel_summary"
@@ -20,6 +20,7 @@ struct Message {
   bool live = false;
   std::string text;  // for notifications and screen readers
   nlohmann::json blocks;
+  std::string person = {};  // whose direct message, with Place::person
 };
 
 // A message that is posted once and stays as it is.

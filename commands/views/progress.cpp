@@ -3,8 +3,10 @@
 #include <spdlog/fmt/fmt.h>
 #include <algorithm>
 
+#include "commands/rotation/approval.h"
 #include "commands/rotation/decide.h"
 #include "commands/rotation/judge.h"
+#include "commands/views/approval.h"
 #include "commands/views/blocks.h"
 
 namespace keyturn::commands::views {
@@ -89,6 +91,27 @@ Line billing_before(const State& s) {
   return {healthy ? Mark::done : Mark::problem,
           healthy ? fmt::format("Billing endpoint healthy (HTTP {})", billing.status)
                   : "Billing endpoint: " + escape(billing.detail)};
+}
+
+// Nothing where no second person is wanted.
+std::optional<Line> approved(const State& s) {
+  const std::string words = approved_in_words(s, kOfRotation);
+  if (needs_approval(s)) {
+    const bool waits = waiting_approval(s) != nullptr;
+    return Line{waits ? Mark::waiting : Mark::pending,
+                "Another superadmin than " + mention(s.operator_id) + " approves, in the channel"};
+  }
+  if (words.empty()) return std::nullopt;
+  return Line{s.approval_bypassed ? Mark::problem : Mark::done, "The rotation: " + words};
+}
+
+// A way back that nobody has approved yet.
+std::optional<Line> way_back_waits(const State& s) {
+  const Approval* waiting = waiting_approval(s);
+  if (waiting == nullptr || waiting->asked.event.of != kOfRollback) return std::nullopt;
+  return Line{Mark::waiting,
+              fmt::format("The way back, asked for by {}, waits for an approval in the channel",
+                          mention(waiting->asked.event.by))};
 }
 
 Line ready(const State& s) {
@@ -323,6 +346,7 @@ std::vector<Line> progress(const State& s, TimePoint now) {
   std::vector<Line> lines{current_key(s), old_probe(s)};
   for (auto& line : consumers_before(s)) lines.push_back(std::move(line));
   lines.push_back(billing_before(s));
+  if (auto line = approved(s)) lines.push_back(*std::move(line));
   if (s.refused || (s.cancelled_at && !s.confirmed_at)) return given_up(std::move(lines));
   lines.push_back(ready(s));
   lines.push_back(received(s, now));
@@ -333,6 +357,7 @@ std::vector<Line> progress(const State& s, TimePoint now) {
   for (const auto& consumer : s.target.consumers) lines.push_back(watched(s, consumer));
   lines.push_back(billing_after(s));
   lines.push_back(grace(s, now));
+  if (auto line = way_back_waits(s)) lines.push_back(*std::move(line));
   return lines;
 }
 

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "commands/rotation/way_back.h"
+#include "commands/views/approval.h"
 #include "commands/views/blocks.h"
 #include "commands/views/progress.h"
 
@@ -46,13 +47,19 @@ std::string utc(TimePoint time) { return storage::to_iso8601(time).substr(11, 5)
 
 std::string rotate_anew(const State& s) { return fmt::format("`/rotate {}`", s.target.name()); }
 
+std::string approval_after(const State& s) {
+  const std::string approved = approved_in_words(s, kOfRollback);
+  return approved.empty() ? "" : ", " + approved;
+}
+
 Message begun(const State& s) {
   return to_channel(
       fmt::format("channel_rollback_{}", s.leg), "The rotation of " + s.target.name() + " is rolled back",
       "Rolling back: " + s.target.name(),
-      fmt::format("{} asked for the way back. The old key `{}` goes into Infisical and every app that has "
+      fmt::format("{} asked for the way back{}. The old key `{}` goes into Infisical and every app that has "
                   "the new one, and is watched there. {}",
-                  mention(s.rollback->event.by), s.current->event.fingerprint, billing_now(s)),
+                  mention(s.rollback->event.by), approval_after(s), s.current->event.fingerprint,
+                  billing_now(s)),
       s);
 }
 
@@ -75,10 +82,10 @@ Message done(const State& s) {
       "abandoned, and *still works*: rotating it replaces it; if nobody does, <{}|dashboard> → *{}*, of the "
       "two "
       "the one without a remaining time → ⋯ → *Expire key*. Keyturn does not look whether it is dead.\n"
-      "Operator: {}",
+      "Operator: {}{}",
       escape(s.target.store.name), s.current->event.fingerprint, s.stored->event.version, apps_of(s),
       in_words(s.target.watch), date(*s.old_key_deadline()), rotate_anew(s), s.received->event.fingerprint,
-      s.target.dashboard_url, escape(s.target.dashboard_key_name), mention(s.operator_id));
+      s.target.dashboard_url, escape(s.target.dashboard_key_name), mention(s.operator_id), approval_after(s));
   return to_channel("channel_rolled_back", s.target.name() + " is rolled back",
                     "Rolled back: " + s.target.name(), text, s);
 }
@@ -110,18 +117,20 @@ std::string rollback_answer(const State& s, storage::TimePoint now) {
       "The old key `{}` works until {} ({} left); the way back takes about {}. Keyturn would put it into "
       "Infisical (now version {}) and back into what has the new key ({}), canary first, and watch billing "
       "with "
-      "it. The new key `{}` would be abandoned, and *a new rotation must follow before that time*.",
+      "it. The new key `{}` would be abandoned, and *a new rotation must follow before that time*.{}",
       s.current->event.fingerprint, date(*s.old_key_deadline()), in_words(*s.old_key_deadline() - now),
       in_words(way_back_takes(s)), s.stored ? s.stored->event.version : s.current->event.version, apps_of(s),
-      s.received->event.fingerprint);
+      s.received->event.fingerprint,
+      s.target.second_approver ? " Another superadmin has to approve it first, in the channel." : "");
 }
 
 Button rollback_button(const State& s) {
   return {std::string(kRollBack), "Roll back", s.id, "danger",
           fmt::format(
               "The old key {} goes back into Infisical and every app. It still expires at {}. The new key "
-              "{} is abandoned.",
-              s.current->event.fingerprint, utc(*s.old_key_deadline()), s.received->event.fingerprint)};
+              "{} is abandoned.{}",
+              s.current->event.fingerprint, utc(*s.old_key_deadline()), s.received->event.fingerprint,
+              s.target.second_approver ? " Another superadmin approves first." : "")};
 }
 
 std::vector<Message> rollback_messages(const State& s, storage::TimePoint) {

@@ -125,6 +125,7 @@ const std::map<std::string_view, SlackWebApi::Method>& SlackWebApi::methods() {
       {"chat.postMessage", {&Api::post_message, true, SlackToken::bot, "chat:write"}},
       {"chat.postEphemeral", {&Api::post_ephemeral, true, SlackToken::bot, "chat:write"}},
       {"chat.update", {&Api::update_message, true, SlackToken::bot, "chat:write"}},
+      {"chat.getPermalink", {&Api::permalink, false, SlackToken::bot, ""}},
       {"chat.delete", {&Api::delete_message, true, SlackToken::bot, "chat:write"}},
       {"conversations.open", {&Api::open_conversation, true, SlackToken::bot, "im:write"}},
       {"conversations.info", {&Api::conversation_info, false, SlackToken::bot, "channels:read"}},
@@ -305,6 +306,18 @@ json SlackWebApi::user_info(const json& arguments) {
   const Person* person = workspace_.people.find(user);
   if (person == nullptr) return refused("user_not_found");
   return {{"ok", true}, {"user", user_object(*person)}};
+}
+
+// https://docs.slack.dev/reference/methods/chat.getPermalink
+json SlackWebApi::permalink(const json& arguments) {
+  Conversation* conversation = workspace_.conversations.find(text_of(arguments, "channel"));
+  if (conversation == nullptr) return refused("channel_not_found");
+  std::string ts = text_of(arguments, "message_ts");
+  if (conversation->find(ts) == nullptr) return refused("message_not_found");
+  std::erase(ts, '.');
+  return {{"ok", true},
+          {"channel", conversation->id},
+          {"permalink", "https://raxx.slack.com/archives/" + conversation->id + "/p" + ts}};
 }
 
 json SlackWebApi::group_users(const json& arguments) {

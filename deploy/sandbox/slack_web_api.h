@@ -45,6 +45,7 @@ class SlackWebApi {
   Json conversation_info(const Json& arguments);
   Json history(const Json& arguments);
   Json user_info(const Json& arguments);
+  Json permalink(const Json& arguments);
   Json group_users(const Json& arguments);
   Json bot_info(const Json& arguments);
   Json open_view(const Json& arguments);

@@ -25,12 +25,12 @@ constexpr std::array<std::string_view, 10> kJsonMethods = {
     "auth.test", "chat.postMessage",   "chat.update",        "chat.postEphemeral",  "chat.delete",
     "team.info", "conversations.open", "conversations.join", "conversations.close", "conversations.history"};
 
-constexpr std::array<std::string_view, 21> kRepeatableMethods = {
+constexpr std::array<std::string_view, 22> kRepeatableMethods = {
     // these read
     "auth.test", "apps.connections.open", "bots.info", "blocks.validate", "conversations.history",
     "conversations.info", "conversations.list", "conversations.members", "conversations.replies", "team.info",
     "users.conversations", "users.info", "users.list", "users.lookupByEmail", "usergroups.list",
-    "usergroups.users.list",
+    "usergroups.users.list", "chat.getPermalink",
     // these set what they set before
     "chat.update", "conversations.join", "conversations.open", "views.publish", "chat.delete"};
 
@@ -133,6 +133,7 @@ Duration retry_after(const net::Response& response) {
 std::string in_our_words(const std::string& method) {
   if (method == "chat.postMessage" || method == "chat.postEphemeral") return "post a message";
   if (method == "chat.update") return "update a message";
+  if (method == "chat.getPermalink") return "ask for a message's link";
   if (method == "conversations.open") return "open a direct message";
   if (method == "views.open" || method == "views.push") return "open a form";
   if (method == "views.publish") return "publish the home tab";

@@ -4,6 +4,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 
+#include "commands/rotation/approval.h"
+
 namespace keyturn::test {
 
 namespace asio = boost::asio;
@@ -100,7 +102,8 @@ MachineSimulation::MachineSimulation(std::uint64_t seed, Duration outage)
     : dice_(seed),
       world_(dice_, dice_.chance(0.3)),
       outage_(outage),
-      compromise_(outage != Duration::zero() || dice_.chance(0.3)) {
+      compromise_(outage != Duration::zero() || dice_.chance(0.3)),
+      second_approver_(seed % 3 == 0) {
   if (outage_ == Duration::zero() && dice_.chance(0.05)) outage_ = dice_.between(1min, 3h);
   if (dice_.chance(0.2)) world_.expiry_is_late_by = dice_.between(1min, 3h);
   world_.deleted_is_unknown = dice_.chance(0.5);
@@ -240,12 +243,14 @@ bool MachineSimulation::waits_for_operator() const {
   if (told_.id.empty()) return true;
   if (told_.halted) return true;
   const Stage stage = stage_of(told_, clock_.now());
-  return stage == Stage::awaiting_operator ||
+  return stage == Stage::awaiting_approval || stage == Stage::awaiting_operator ||
          (stage == Stage::awaiting_key && told_.form && told_.form->sent);
 }
 
 void MachineSimulation::start(const std::string& once) {
-  const Started started{.target = sample_target(),
+  auto target = sample_target();
+  target.second_approver = second_approver_;
+  const Started started{.target = std::move(target),
                         .operator_id = "U1",
                         .channel = "C1",
                         .compromise = compromise_,
@@ -320,6 +325,9 @@ void MachineSimulation::operator_acts() {
     world_.mend();
     world_.log_shows_failure = false;
     say({RetryRequested{}}, when([](const State& s, TimePoint) { return s.halted.has_value(); }));
+  } else if (stage_of(told_, clock_.now()) == Stage::awaiting_approval) {
+    say({ApprovalGiven{"U2"}},
+        when([](const State& s, TimePoint) { return !may_not_approve(s, "U2").has_value(); }));
   } else if (stage_of(told_, clock_.now()) == Stage::awaiting_operator) {
     if (dice_.chance(0.1)) start("slash-" + std::to_string(++clicks_ + 1));  // once more, while it is live
     say({OperatorConfirmed{{"ready"}, ""}}, when([](const State& s, TimePoint) { return !s.confirmed_at; }));

@@ -76,6 +76,7 @@ class MachineSimulation {
   bool operator_gone_ = false;
   Duration outage_;
   bool compromise_;
+  bool second_approver_;
   int clicks_ = 0;
 };
 

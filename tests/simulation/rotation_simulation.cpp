@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <algorithm>
 
+#include "commands/rotation/approval.h"
 #include "commands/rotation/way_back.h"
 #include "commands/views/messages.h"
 #include "tests/unit/commands/slack_rules.h"
@@ -42,7 +43,9 @@ RotationSimulation::RotationSimulation(std::uint64_t seed, bool calm)
     if (dice_.chance(0.2)) world_.expiry_is_late_by = dice_.between(1min, 3h);
     world_.deleted_is_unknown = dice_.chance(0.5);
   }
-  append({Started{.target = simulated_target(dice_),
+  auto target = simulated_target(dice_);
+  target.second_approver = seed % 3 == 0;  // not by the dice: the other seeds keep their stories
+  append({Started{.target = std::move(target),
                   .operator_id = "U1",
                   .channel = "C1",
                   .compromise = dice_.chance(0.3),
@@ -157,8 +160,20 @@ void RotationSimulation::check_event(const State& before, const Event& event) {
     if (purpose == kOldKey) require(state_.proven_dead_at.has_value(), "old key destroyed too early");
     if (purpose == kNewKey) require(state_.completed || state_.rejected, "new key destroyed too early");
   }
-  if (std::holds_alternative<RollbackRequested>(event))
+  const bool two_persons = before.target.second_approver && !before.compromise;
+  if (two_persons && std::holds_alternative<FormIssued>(event)) {
+    const Approval* given = given_approval(before, kOfRotation);
+    require(given != nullptr, "a link is sent that nobody approved");
+    require(given->given->event.by != before.operator_id, "a link is sent to the one who approved it");
+  }
+  if (const auto* back = std::get_if<RollbackRequested>(&event)) {
     require(!before.compromise, "rolled back after a leak");
+    const Approval* given = given_approval(before, kOfRollback);
+    require(!two_persons || (given != nullptr && given->given->event.by != back->by),
+            "rolled back by one person alone");
+  }
+  if (before.target.second_approver && before.compromise && std::holds_alternative<FormIssued>(event))
+    require(before.approval_bypassed.has_value(), "an approval was bypassed without a word in the journal");
   if (std::holds_alternative<RollbackBegan>(event)) {
     for (const Due& due : in_flight_) {
       const bool writes =
@@ -254,7 +269,8 @@ void RotationSimulation::crash() {
 bool RotationSimulation::waits_for_operator() const {
   if (state_.halted) return true;
   const Stage stage = stage_of(state_, now_);
-  return stage == Stage::awaiting_operator || (stage == Stage::awaiting_key && state_.form);
+  return stage == Stage::awaiting_approval || stage == Stage::awaiting_operator ||
+         (stage == Stage::awaiting_key && state_.form);
 }
 
 void RotationSimulation::operator_uses_form() {
@@ -281,7 +297,40 @@ void RotationSimulation::operator_uses_form() {
 // Any superadmin may, at any time at which there is a way back.
 bool RotationSimulation::somebody_rolls_back(double probability) {
   if (calm_ || !state_.received || no_way_back(state_, now_) || !dice_.chance(probability)) return false;
-  append({RollbackRequested{"U2"}});
+  if (!state_.target.second_approver) {
+    append({RollbackRequested{"U2"}});
+  } else if (waiting_approval(state_) == nullptr) {
+    append({ApprovalRequested{std::string(kOfRollback), "U2"}});
+  } else {
+    somebody_settles();
+  }
+  return true;
+}
+
+// Another superadmin looks at what is to be approved, as approve.cpp lets them.
+void RotationSimulation::somebody_settles() {
+  const bool back = waiting_approval(state_)->asked.event.of == kOfRollback;
+  const std::string person = "U" + std::to_string(dice_.from(2, 5));
+  if (may_not_approve(state_, person)) return;
+  if (!calm_ && dice_.chance(0.1)) {
+    append({ApprovalDeclined{person}});
+    if (!back) append({Cancelled{}});
+  } else if (!back) {
+    append({ApprovalGiven{person}});
+  } else {
+    append({ApprovalGiven{person}, RollbackRequested{waiting_approval(state_)->asked.event.by}});
+  }
+}
+
+// Whoever has the time; approvers too, in front of whom hand_over.cpp stands.
+bool RotationSimulation::somebody_takes_over() {
+  // Each of them waits anew; a story of nothing but take-overs would have no end.
+  const bool enough = state_.handovers.size() > 2;
+  if (calm_ || enough || !state_.target.second_approver || !dice_.chance(0.01)) return false;
+  const std::string person = "U" + std::to_string(dice_.from(2, 3));
+  if (person == state_.operator_id || state_.cancelled_at || state_.refused || !state_.live()) return false;
+  if (may_not_take_over(state_, person)) return false;
+  append({HandedOver{.from = state_.operator_id, .to = person, .name = person}});
   return true;
 }
 
@@ -294,6 +343,8 @@ void RotationSimulation::operator_acts() {
     world_.mend();
     world_.log_shows_failure = false;
     append({RetryRequested{}});
+  } else if (stage_of(state_, now_) == Stage::awaiting_approval) {
+    if (waiting_approval(state_) != nullptr) somebody_settles();
   } else if (stage_of(state_, now_) == Stage::awaiting_operator) {
     append({OperatorConfirmed{{"ready"}, ""}});
   } else if (!calm_ && !state_.received && dice_.chance(0.03)) {
@@ -326,6 +377,7 @@ bool RotationSimulation::step() {
     return true;
   }
   if (somebody_rolls_back(0.01)) return true;
+  if (somebody_takes_over()) return true;
   if (state_.way_back() && state_.billing_watched && !state_.expiry_checked && dice_.chance(0.1))
     world_.meddle(state_);
   if (operator_at_ && now_ >= *operator_at_) {

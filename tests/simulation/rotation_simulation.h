@@ -49,6 +49,8 @@ class RotationSimulation {
   void operator_acts();
   void operator_uses_form();
   bool somebody_rolls_back(double probability);
+  void somebody_settles();
+  bool somebody_takes_over();
   bool waits_for_operator() const;
 
   void append(const std::vector<Event>& events);

@@ -1,5 +1,7 @@
 #include "tests/simulation/world.h"
 
+#include "commands/rotation/approval.h"
+
 namespace keyturn::test {
 
 StripeKey World::rotate_in_dashboard(Duration grace, TimePoint now, bool wrong_key) {
@@ -109,7 +111,12 @@ std::vector<Event> World::perform(const Action& action, const State& state, Time
       return probe(action.kind, state, now);
     case ActionKind::page_others:
       return {
-          OthersPaged{.people = {"U2"}, .old_key = ask_old("GET /v1/customers", now), .link = state.forms}};
+          OthersPaged{.people = {"U2"},
+                      .old_key = ask_old("GET /v1/customers", now),
+                      .link = state.forms,
+                      .approval = waiting_approval(state) ? static_cast<int>(state.approvals.size()) : 0}};
+    case ActionKind::find_superadmins:
+      return {BypassTold{{"U2", "U3"}}};
     case ActionKind::check_old_key:
       return {OldKeyChecked{ask_old("GET /v1/customers", now)}};
     case ActionKind::check_expiry:

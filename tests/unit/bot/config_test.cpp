@@ -118,6 +118,7 @@ TEST_CASE("the defaults and examples that the example file shows are good settin
   CHECK(shown.grace == real.grace);
   CHECK(shown.compromise_grace == real.compromise_grace);
   CHECK(shown.cadence == real.cadence);
+  CHECK(shown.second_approver == real.second_approver);
   CHECK(shown.store.path == real.store.path);
   CHECK(shown.billing.status == real.billing.status);
   CHECK(shown.timing.form_life == real.timing.form_life);
@@ -211,6 +212,22 @@ TEST_CASE("without anybody who may start a rotation there is no start") {
   CHECK(problems(replaced(toml, "#superadmin_group", "superadmin_group")).empty());
   CHECK_FALSE(problems(example_with("\"U0456EFGH\"", "\"@kristerhedfors\"")).empty());
   CHECK_FALSE(problems(example_with("\"U0456EFGH\"", "\"U0123ABCD\"")).empty());
+}
+
+TEST_CASE("a second approver is refused where there is no second person") {
+  const auto wants = [](const std::string& superadmins) {
+    return problems(replaced(example_with("#second_approver = false", "second_approver = true"),
+                             "superadmins = [\"U0123ABCD\", \"U0456EFGH\"]", superadmins));
+  };
+  CHECK(wants("superadmins = [\"U0123ABCD\", \"U0456EFGH\"]").empty());
+  CHECK(wants("superadmins = [\"U0123ABCD\"]\nsuperadmin_group = \"S0123ABCD\"").empty());
+  CHECK(wants("superadmins = [\"U0123ABCD\"]").find("nobody could approve; for example") !=
+        std::string::npos);
+  CHECK(problems(example_with("#second_approver = false", "second_approver = \"yes\""))
+            .find("second_approver") != std::string::npos);
+  CHECK(parse_config(example_with("#second_approver = false", "second_approver = true"), "keyturn.toml")
+            ->targets.front()
+            .second_approver);
 }
 
 TEST_CASE("the form never listens in the clear beyond this machine") {

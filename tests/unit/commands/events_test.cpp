@@ -105,6 +105,18 @@ template <>
 constexpr std::string_view kName<RollbackBarred> = "secret.rotate.rollback.barred";
 template <>
 constexpr std::string_view kName<RolledBack> = "secret.rotate.rolled_back";
+template <>
+constexpr std::string_view kName<ApprovalRequested> = "secret.rotate.approval.requested";
+template <>
+constexpr std::string_view kName<ApprovalGiven> = "secret.rotate.approval.given";
+template <>
+constexpr std::string_view kName<ApprovalDeclined> = "secret.rotate.approval.declined";
+template <>
+constexpr std::string_view kName<ApprovalLapsed> = "secret.rotate.approval.lapsed";
+template <>
+constexpr std::string_view kName<ApprovalBypassed> = "secret.rotate.approval.bypassed";
+template <>
+constexpr std::string_view kName<BypassTold> = "secret.rotate.approval.bypass_told";
 
 template <std::size_t... I>
 void check_every_alternative(std::index_sequence<I...>) {
@@ -166,6 +178,14 @@ TEST_CASE("filled events keep every field on the way through the journal") {
   CHECK(proof.old_key.at == test::kStart);
 
   check_round_trip(OthersPaged{.people = {"U2"}, .old_key = taken.old_key, .link = 2});
+  check_round_trip(OthersPaged{.people = {"U2"}, .old_key = taken.old_key, .link = 2, .approval = 1});
+  check_round_trip(OperatorNudged{.why = "not_approved", .link = 2, .approval = 1});
+  check_round_trip(ApprovalRequested{.of = "rotation", .by = "U1"});
+  check_round_trip(ApprovalGiven{"U2"});
+  check_round_trip(ApprovalDeclined{"U2"});
+  check_round_trip(ApprovalLapsed{"too late"});
+  check_round_trip(ApprovalBypassed{"U1"});
+  check_round_trip(BypassTold{{"U2", "U3"}});
   check_round_trip(HandedOver{.from = "U1", .to = "U2", .name = "Grace"});
   check_round_trip(ExpiryChecked{.stored_fingerprint = "new-1", .strays = {"canary"}, .request_id = "r"});
   check_round_trip(test::failure({ActionKind::await_consumer, "canary"}, true));

@@ -1,0 +1,62 @@
+#include "commands/touched.h"
+
+#include <algorithm>
+
+namespace keyturn::commands {
+
+using rotation::State;
+using storage::TimePoint;
+
+namespace {
+
+bool was_operator_of(const State& s, const std::string& person) {
+  return s.operator_id == person || std::ranges::any_of(s.handovers, [&](const auto& handover) {
+           return handover.event.from == person || handover.event.to == person;
+         });
+}
+
+// With the approvals and the ways back that they asked for.
+bool had_a_say_in(const State& s, const std::string& person) {
+  const bool approvals = std::ranges::any_of(s.approvals, [&](const rotation::Approval& approval) {
+    return approval.asked.event.by == person || (approval.given && approval.given->event.by == person) ||
+           (approval.declined && approval.declined->event.by == person);
+  });
+  return approvals || (s.rollback && s.rollback->event.by == person);
+}
+
+// The steps were shown, and the rotation ended without a key: it may have been made all the same.
+std::optional<TimePoint> unseen(const State& s) {
+  if (s.forms == 0 || !s.keys_seen.empty()) return std::nullopt;
+  return s.closed ? s.closed->at : s.last_event_at;
+}
+
+}  // namespace
+
+std::map<std::string, Touched> touched_by(const std::string& person, const Rotations& rotations) {
+  std::map<std::string, Touched> found;
+  for (const auto& state : rotations) {
+    const bool was_operator = was_operator_of(*state, person);
+    if (!was_operator && !had_a_say_in(*state, person)) continue;
+    Touched& touched = found[state->target.name()];
+    touched.provider = state->target.provider;
+    touched.environment = state->target.environment;
+    touched.how.insert(was_operator ? "operator" : "approver");
+    (was_operator ? touched.handled : touched.approved)
+        .insert(state->keys_seen.begin(), state->keys_seen.end());
+    if (!was_operator) continue;
+    if (const auto at = unseen(*state))
+      touched.unseen_since = std::max(touched.unseen_since.value_or(*at), *at);
+  }
+  return found;
+}
+
+std::optional<TimePoint> proven_dead(const std::string& target, const std::string& fingerprint,
+                                     const Rotations& rotations) {
+  for (const auto& state : rotations) {
+    const bool its_old_key = state->current && state->current->event.fingerprint == fingerprint;
+    if (its_old_key && state->proven_dead_at && state->target.name() == target) return state->proven_dead_at;
+  }
+  return std::nullopt;
+}
+
+}  // namespace keyturn::commands

@@ -1,0 +1,33 @@
+// What a person may know of each key: from the journal alone, what passed through their hands. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "commands/due.h"
+
+namespace keyturn::commands {
+
+// One target that a person had a part in.
+struct Touched {
+  std::string provider, environment;
+  std::set<std::string> how;       // "operator", "approver"
+  std::set<std::string> handled;   // fingerprints of the keys that came while they were an operator
+  std::set<std::string> approved;  // ... and of those whose rotation they approved, asked back or settled
+  // When they were last shown the dashboard steps, and no key came: whether one was made, nobody else knows.
+  std::optional<storage::TimePoint> unseen_since;
+
+  std::string name() const { return provider + " " + environment; }
+};
+
+// By target's name; also targets that the settings no longer have.
+std::map<std::string, Touched> touched_by(const std::string& person, const Rotations& rotations);
+
+// When that key of that target was proven dead, or nothing.
+std::optional<storage::TimePoint> proven_dead(const std::string& target, const std::string& fingerprint,
+                                              const Rotations& rotations);
+
+}  // namespace keyturn::commands

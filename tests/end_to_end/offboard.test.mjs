@@ -1,0 +1,111 @@
+// Somebody leaves: every key that they may know, on one board that survives what the bot does not.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ada, assertNowhere, ops, Stage } from './support/stage.mjs';
+import { until } from './support/process.mjs';
+import { assertRefused, said, snapshot } from './support/world.mjs';
+
+const grace = 'U0GRACE'; // another superadmin
+const gracesMessages = 'D0GRACE';
+const mel = 'U0MEMBER';
+const button = 'offboard_rotate';
+
+async function open(t) {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  return stage;
+}
+const board = (stage, pattern = /Offboarding/, milliseconds) =>
+  stage.message(ops, new RegExp(`^Offboarding: keys to rotate[^]*${pattern.source}`), milliseconds);
+const boards = async (stage) => (await stage.messages(ops)).filter(({ all }) => /^Offboarding/.test(all)).length;
+const told = (stage, user, pattern) => until(`${user} to be told ${pattern}`, async () =>
+  (await said(stage)).some((each) => each.to === user && pattern.test(each.text)));
+const again = async (stage) => {
+  await stage.bot.stop('SIGKILL');
+  await stage.startBot();
+};
+
+async function rotated(stage, user, messages) {
+  await stage.confirm({ user, channel: messages });
+  const link = await stage.link('', messages);
+  assert.equal((await stage.submit(link, await stage.rotateInDashboard(7))).state, 'received');
+}
+
+test('one board, across crashes, until the key that she knew is proven dead', async (t) => {
+  const stage = await open(t);
+  await stage.start();
+  await rotated(stage, ada, 'D0ADMIN');
+  await stage.closed();
+
+  const first = await snapshot(stage);
+  assert.match(await stage.command('offboard @ada', mel), /Only a superadmin/);
+  await assertRefused(stage, first, { user: mel, words: /Only a superadmin/, code: 'not_superadmin', command: `/rotate offboard ${ada}` });
+  const second = await snapshot(stage);
+  assert.match(await stage.command('offboard @grace', grace), /can't offboard yourself/);
+  await assertRefused(stage, second, { user: grace, words: /yourself/, code: 'oneself', command: `/rotate offboard ${grace}` });
+  assert.match(await stage.command('offboard @grace', ada), /no key passed through the hands of <@U0GRACE>/);
+  assert.match(await stage.command('offboard ada', grace), /Say who leaves/);
+  assert.equal(await boards(stage), 0);
+
+  assert.match(await stage.command('offboard @ada', grace), /1 targets that <@U0ADMIN> touched[^]*still a superadmin/);
+  const todo = await board(stage, /stripe prod\*  ·  \*to do/);
+  assert.match(todo.all, /Asked for by <@U0GRACE>[^]*is one they handled/);
+  await again(stage);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  assert.equal(await boards(stage), 1, 'one board, after a crash too');
+  assert.match(await stage.command('offboard @ada', grace), new RegExp(`open already[^]*https://raxx.slack.com/archives/${ops}/p`));
+  assert.equal(await boards(stage), 1);
+
+  // Not for her, and not for strangers.
+  await stage.click(todo, button, undefined, ada);
+  await told(stage, ada, /is being offboarded/);
+  await stage.click(todo, button, undefined, mel);
+  await told(stage, mel, /Only a superadmin/);
+  assert.match(await stage.command('stripe prod'), /is being offboarded/);
+
+  await stage.click(todo, button, undefined, grace);
+  await told(stage, grace, /Rotation of stripe prod started/);
+  await board(stage, /\*running\*[^]*Operator: <@U0GRACE>/);
+  assert.match(await stage.command('hand-over stripe prod @ada', grace), /is being offboarded/);
+  await rotated(stage, grace, gracesMessages);
+  const waiting = await board(stage, /\*waiting\*[^]*not proven dead yet/, 30000);
+  assert.doesNotMatch(waiting.all, /knows no live key/);
+  await again(stage);
+  const done = await board(stage, /All 1 rotated\*[^]*<@U0ADMIN> knows no live key any more/, 40000);
+  assert.equal(done.ts, todo.ts, 'the same message all along');
+  assert.equal(await boards(stage), 1);
+  assert.equal((await stage.entry('secret.rotate.started')).actor, grace);
+
+  await until('the end in the journal', async () => (await stage.actions()).includes('offboard.board.settled'));
+  const entries = (await stage.journal()).filter(({ action }) => action.startsWith('offboard.'));
+  assert.deepEqual(entries.map(({ action, actor }) => [action, actor]),
+    [['offboard.not_needed', ada], ['offboard.started', grace], ['offboard.board.posted', 'keyturn'], ['offboard.finished', 'keyturn'], ['offboard.board.settled', 'keyturn']]);
+  assert.deepEqual(entries[1].context.targets, ['stripe prod']);
+  assert.equal(entries[3].context.proven, true);
+  assert.equal((await stage.verifyJournal()).code, 0);
+
+  // What she touched was rotated by somebody else since: nothing is to be done.
+  assert.match(await stage.command('offboard @ada', grace), /No key that <@U0ADMIN> may know is alive/);
+  assert.equal(await boards(stage), 1);
+  await assertNowhere(stage, stage.keys);
+});
+
+test('the board is posted once also when the bot dies before it knows that it is there, and can be ended', async (t) => {
+  const stage = await open(t);
+  await stage.start();
+  await rotated(stage, ada, 'D0ADMIN');
+  await stage.closed();
+  await stage.command('offboard @ada --compromise', grace);
+  await stage.bot.stop('SIGKILL'); // at once: the board may be there or not
+  await stage.startBot();
+  const posted = await board(stage, /as a suspected leak[^]*to do/);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  assert.equal(await boards(stage), 1);
+  await stage.click(posted, 'offboard_end', undefined, ada);
+  await told(stage, ada, /the one who leaves/);
+  await stage.click(posted, 'offboard_end', undefined, grace);
+  const ended = await board(stage, /\*Ended by <@U0GRACE>\*/);
+  assert.doesNotMatch(ended.all, /offboard_rotate/);
+  assert.match(await stage.command('stripe prod'), /started/, 'she may again');
+});
