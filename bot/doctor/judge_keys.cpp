@@ -49,7 +49,8 @@ Finding judge_login(const Asked<Fine>& seen) {
   if (!seen) return unknown(Part::infisical, check, "not tried: there is no client secret", kNotAskedYet);
   if (*seen) return ok(Part::infisical, check, "the machine identity can log in");
   Finding finding = failed(Part::infisical, check, seen->error(), kIdentityRemedy);
-  finding.sentence += ". It was tried once, and won't be again: three wrong ones lock the identity";
+  if (seen->error().failure == integrations::Failure::unauthorized)
+    finding.sentence += ". It was tried once, and won't be again: three wrong ones lock the identity";
   return finding;
 }
 

@@ -96,7 +96,7 @@ void read_boxes(const std::filesystem::path& file, const std::function<void(cons
 std::optional<ChainFault> verify_chain(const std::filesystem::path& file, std::int64_t& entries_read) {
   require_file(file);
   const bool used = in_use(file);
-  const auto fault = follow_chain(file, used, entries_read);
+  auto fault = follow_chain(file, used, entries_read);
   // A bot that started meanwhile may have changed what this reader took for unchanging.
   if (fault && !used && in_use(file)) return follow_chain(file, /*used=*/true, entries_read);
   return fault;

@@ -42,6 +42,15 @@ ApiError::Details failed_config(net::Response response) {
 
 }  // namespace
 
+TEST_CASE("an account is whose the token is, with the calls that are left to it") {
+  const net::Response response(200, {{"RateLimit-Remaining", "4321"}}, R"({"email":"bot@raxx.example"})");
+  const Account account = read_account(response);
+  CHECK(account.email == "bot@raxx.example");
+  CHECK(account.quota_remaining == 4321);
+  CHECK_THROWS_AS(read_account(net::Response(200, {}, "<html>")), integrations::ApiError);
+  CHECK_THROWS_AS(read_account(net::Response(401, {}, R"({"id":"unauthorized"})")), integrations::ApiError);
+}
+
 TEST_CASE("an app is read with its generation and what is left of the quota") {
   const auto app =
       read_app({200,
