@@ -205,7 +205,7 @@ Finding standing_still(const Case& c) {
   return {RowState::to_do, how_known(c), true};
 }
 
-Finding find(const Case& c) {
+Finding finding_of(const Case& c) {
   const bool live = c.newest != nullptr && c.newest->live();
   const bool theirs = live && c.newest->operator_id == c.campaign.person && !c.newest->completed;
   if (theirs) return going_on(c);
@@ -219,16 +219,39 @@ Finding find(const Case& c) {
 
 }  // namespace
 
+namespace {
+
+// One walk over all of them: a journal of years, times hundreds of targets, would keep the loop from
+// everything else.
+using ByTarget = std::map<std::string, Rotations>;
+ByTarget grouped_by_target(const Rotations& newest_first) {
+  ByTarget found;
+  for (const auto& state : newest_first) found[state->target.name()].push_back(state);
+  return found;
+}
+
+Facts only(const Facts& facts, const ByTarget& rotations, const std::string& target) {
+  static const Rotations kNone;
+  const auto own = rotations.find(target);
+  return {.rotations = own == rotations.end() ? kNone : own->second,
+          .targets = facts.targets,
+          .seen = facts.seen};
+}
+
+}  // namespace
+
 BoardRow row_of(const Campaign& campaign, const std::string& target, const Facts& facts) {
-  auto [state, words, startable] = find(case_of(campaign, target, facts));
+  auto [state, words, startable] = finding_of(case_of(campaign, target, facts));
   return {
       .target = target, .state = state, .words = std::move(words), .startable = startable && campaign.open()};
 }
 
 std::vector<BoardRow> rows_of(const Campaign& campaign, const Facts& facts) {
+  const auto rotations = grouped_by_target(facts.rotations);
   std::vector<BoardRow> rows;
   rows.reserve(campaign.targets.size());
-  for (const auto& target : campaign.targets) rows.push_back(row_of(campaign, target, facts));
+  for (const auto& target : campaign.targets)
+    rows.push_back(row_of(campaign, target, only(facts, rotations, target)));
   return rows;
 }
 
@@ -276,13 +299,14 @@ std::vector<std::string> in_order(const std::string& person, const Facts& facts)
                .ts = {},
                .finished_at = {},
                .ended_by = {}};
+  const auto rotations = grouped_by_target(facts.rotations);
   std::vector<std::tuple<int, TimePoint, std::string>> ranked;
   for (const auto& [target, touched] : touched_by(person, facts.rotations)) {
-    const Case c = case_of(all, target, facts);
-    const BoardRow row = row_of(all, target, facts);
+    const Facts own = only(facts, rotations, target);
+    const Case c = case_of(all, target, own);
+    const BoardRow row = row_of(all, target, own);
     const Target* settings = configured(target, facts.targets);
-    const TimePoint since =
-        settings ? age_of(*settings, facts.rotations, facts.seen).since : TimePoint::max();
+    const TimePoint since = settings ? age_of(*settings, own.rotations, facts.seen).since : TimePoint::max();
     ranked.emplace_back(rank(row, c), since, target);
   }
   std::ranges::sort(ranked);

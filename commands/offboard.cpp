@@ -137,19 +137,22 @@ asio::awaitable<std::string> begin_rotation(Desk& desk, std::string user, std::s
       .environment = target.substr(space + 1),
       .compromise = found->second.compromise,
       .reason = found->second.compromise ? "offboarding of " + found->second.person : std::string()};
-  const Facts facts{.rotations = desk.runner.all(), .targets = desk.targets, .seen = desk.seen};
+  const Rotations rotations = desk.runner.all();
+  const Facts facts{.rotations = rotations, .targets = desk.targets, .seen = desk.seen};
   if (!row_of(found->second, target, facts).startable &&
       !desk.runner.live(command.provider, command.environment))
     co_return "Nothing is to be rotated there any more.";
   co_return co_await start_rotation(desk, command, std::move(user), std::move(once));
 }
 
-asio::awaitable<std::string> end_campaign(Desk& desk, std::string user, std::string id) {
+asio::awaitable<std::string> end_campaign(Desk& desk, std::string user, std::string id, std::string once) {
   const auto found = desk.campaigns.find(id);
   if (found == desk.campaigns.end() || !found->second.open())
     co_return "This offboarding is over; the button no longer does anything.";
-  if (found->second.person == user)
+  if (found->second.person == user) {
+    co_await record_refusal(desk, user, "offboard button", "leaver", once);
     co_return "You are the one who leaves: another superadmin has to end this.";
+  }
   co_await write(desk, kOffboardEnded, {{"id", id}, {"by", user}}, user, "ended " + id);
   co_return "";
 }
@@ -164,7 +167,7 @@ asio::awaitable<void> offboard_click(Desk& desk, slack::Click click, std::string
     sentence = "Only a superadmin can do that.";
     co_await record_refusal(desk, click.user, "offboard button", "not_superadmin", once);
   } else if (click.action_id == views::kOffboardEnd) {
-    sentence = co_await end_campaign(desk, click.user, id);
+    sentence = co_await end_campaign(desk, click.user, id, once);
   } else if (slash != std::string::npos) {
     sentence = co_await begin_rotation(desk, click.user, id, click.value.substr(slash + 1), once);
   }

@@ -76,7 +76,8 @@ asio::awaitable<void> Offboarding::wait(Duration longest) {
 
 // One board: in Slack, as its rows are; its end in the journal before the board says so.
 asio::awaitable<void> Offboarding::attend(std::string id) {
-  const Facts facts_now{.rotations = desk_.runner.all(), .targets = desk_.targets, .seen = desk_.seen};
+  const Rotations rotations = desk_.runner.all();
+  const Facts facts_now{.rotations = rotations, .targets = desk_.targets, .seen = desk_.seen};
   auto rows = rows_of(desk_.campaigns.at(id), facts_now);
   if (desk_.campaigns.at(id).open() && finished(rows)) {
     co_await write(std::string(kOffboardFinished), {{"id", id}, {"proven", proven(rows)}}, "finished " + id);

@@ -181,12 +181,13 @@ std::optional<Obstacle> no_way_back(const State& s, TimePoint now) {
   if (s.compromise) {
     return Obstacle{"barred_under_compromise", "Rolling back is barred: the old key may be in other hands."};
   }
-  if (!s.received)
-    return Obstacle{"no_new_key", "No new key is there at the moment, so there is none to go back from."};
   if (!s.store_begun && !s.stored) {
     return Obstacle{"nothing_to_roll_back",
                     "There is nothing to roll back: the new key has been put nowhere."};
   }
+  // Rejected after it may have been stored: there is no deadline to reckon with.
+  if (!s.received)
+    return Obstacle{"no_new_key", "No new key is there at the moment, so there is none to go back from."};
   if (s.old_key_deleted() || s.proven_dead_at || now >= *s.old_key_deadline())
     return Obstacle{"old_key_dead", "The old key is dead, so there is no way back to it."};
   const Duration left = *s.old_key_deadline() - now;

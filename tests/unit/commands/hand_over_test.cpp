@@ -54,6 +54,8 @@ TEST_CASE("help shows everybody what they may run, and no more") {
   CHECK(holds(crew.say("help", "U9"), "status"));
   CHECK_FALSE(holds(crew.say("help", "U9"), "hand-over"));
   CHECK_FALSE(holds(crew.say("help", "U9"), "cancel"));
+  CHECK(holds(crew.say("help"), "offboard @person"));
+  CHECK_FALSE(holds(crew.say("help", "U9"), "offboard"));
 }
 
 TEST_CASE("a rotation that is over can't be handed over") {
