@@ -26,7 +26,8 @@ struct Release {
   std::string description;
   std::string slug;  // id of the code that it runs; empty: an image, or unknown
   std::string request_id;
-  std::optional<storage::Duration> took;  // from the change to its end, where it succeeded and Heroku says when
+  std::optional<storage::Duration>
+      took;  // from the change to its end, where it succeeded and Heroku says when
 };
 
 struct Dyno {
