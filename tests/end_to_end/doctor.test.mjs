@@ -52,7 +52,9 @@ async function examined() {
   const now = await stage.state();
   result.asked = {};
   for (const [system, allowed] of Object.entries(reads)) {
-    result.asked[system] = now[system].requests.slice(state[system].requests.length).map(({ method, path }) => `${method} ${path}`);
+    // The billing app asks Stripe of its own, every now and then.
+    result.asked[system] = now[system].requests.slice(state[system].requests.length)
+      .map(({ method, path }) => `${method} ${path}`).filter((request) => request !== 'GET /v1/invoices');
     if (!stage.bot) for (const request of result.asked[system]) assert.match(request, allowed);
   }
   assert.deepEqual(kept(now), kept(state));

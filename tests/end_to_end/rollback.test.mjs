@@ -182,6 +182,8 @@ test('a rotation that follows a rollback and is cancelled leaves the deadline wa
   assert.equal((await stage.closed()).context.outcome, 'rolled_back');
   await stage.message(adasMessages, /What only you can check/);
   assert.match(await stage.command('cancel stripe prod'), /cancelled/i);
+  await stage.bot.stop('SIGKILL'); // a bot that goes on looks once a minute
+  await stage.startBot();
   await stage.message(ops, /overdue.*rolled back to the key from before its last rotation, which \*dies.*Billing works until then/s, 20000);
   await stage.bot.stop('SIGKILL');
   await stage.startBot();
