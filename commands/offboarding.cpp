@@ -25,11 +25,11 @@ asio::awaitable<bool> being_cancelled() {
 
 }  // namespace
 
-Offboarding::Offboarding(asio::any_io_executor io, Desk& desk, SlackDesk& slack, Trouble trouble)
+Offboarding::Offboarding(const asio::any_io_executor& io, Desk& desk, SlackDesk& slack, Trouble trouble)
     : desk_(desk),
       slack_(slack),
       trouble_(std::move(trouble)),
-      wake_(std::move(io), asio::steady_timer::time_point::max()) {
+      wake_(io, asio::steady_timer::time_point::max()) {
   desk_.campaigns_changed = [this] { changed(); };
 }
 

@@ -20,7 +20,7 @@ class Offboarding {
  public:
   using Trouble = std::function<void(const std::string& what, const std::string& why)>;
   // References must outlive this.
-  Offboarding(boost::asio::any_io_executor io, Desk& desk, SlackDesk& slack, Trouble trouble);
+  Offboarding(const boost::asio::any_io_executor& io, Desk& desk, SlackDesk& slack, Trouble trouble);
 
   // Once, at the start.
   void load(const std::vector<storage::Entry>& entries);

@@ -208,6 +208,7 @@ Message approval_page(const State& s, const OthersPaged& page, TimePoint at, std
 
 std::vector<Message> approval_messages(const State& s, TimePoint) {
   std::vector<Message> messages;
+  messages.reserve(s.approvals.size());
   for (std::size_t i = 0; i < s.approvals.size(); ++i)
     messages.push_back(approval_request(s, s.approvals[i], i + 1));
   for (const auto& nudged : s.nudges) {
