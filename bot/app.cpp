@@ -15,6 +15,7 @@
 #include "bot/router.h"
 #include "bot/status_pages.h"
 #include "commands/cadence.h"
+#include "commands/drift_watch.h"
 #include "commands/offboarding.h"
 #include "commands/rotation_form.h"
 #include "commands/slack_desk.h"
@@ -169,6 +170,8 @@ struct App::Parts {
              &slack_desk},
         cadence(desk, slack_desk, infisical, vault, trouble()),
         offboarding(io.get_executor(), desk, slack_desk, trouble()),
+        drift_watch(io.get_executor(), desk, slack_desk, cadence,
+                    {.store = infisical, .consumer = heroku, .provider = stripe, .vault = vault}, trouble()),
         homes(io.get_executor(), bot_api, desk, trouble()),
         router(desk, bot_api, homes),
         form(runner, vault, clock, form_proof(config)),
@@ -290,6 +293,7 @@ struct App::Parts {
   commands::Desk desk;
   commands::Cadence cadence;
   commands::Offboarding offboarding;
+  commands::DriftWatch drift_watch;
   commands::HomeTabs homes;
   Router router;
   commands::RotationForm form;
@@ -361,6 +365,7 @@ asio::awaitable<void> App::Parts::load() {
     runner.load(entries);
     cadence.load(entries);
     offboarding.load(entries);
+    drift_watch.load(entries);
   }
   // The entries of a long journal are hundreds of megabytes, and the allocator would keep what they took.
   malloc_trim(0);
@@ -383,6 +388,7 @@ asio::awaitable<void> App::Parts::supervise() {
   tasks.spawn("slack", follow_slack());
   tasks.spawn("cadence", cadence.run());
   tasks.spawn("offboarding", offboarding.run());
+  tasks.spawn("drift watch", drift_watch.run());
   runner.resume();
   log::info("started", {{"form", config.form.public_url},
                         {"form_port", std::to_string(form_server.port())},

@@ -305,6 +305,7 @@ commands::Timing read_timing(Section section) {
   read("unattended_every", timing.unattended_every);
   read("overdue_every", timing.overdue_every);
   read("escalate_after", timing.escalate_after);
+  read("drift_every", timing.drift_every);
   section.finish();
   return timing;
 }

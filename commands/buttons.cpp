@@ -11,6 +11,7 @@
 #include "commands/views/attendance.h"
 #include "commands/views/blocks.h"
 #include "commands/views/board.h"
+#include "commands/views/drift.h"
 #include "commands/views/messages.h"
 #include "commands/views/rollback.h"
 #include "integrations/stripe/key_format.h"
@@ -126,6 +127,8 @@ asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, T
     co_return co_await approve(desk, std::move(click), std::move(once), std::move(tell));
   if (click.action_id == views::kOffboardRotate || click.action_id == views::kOffboardEnd)
     co_return co_await offboard_click(desk, std::move(click), std::move(once), std::move(tell));
+  if (click.action_id == views::kRepair)
+    co_return co_await repair_click(desk, std::move(click), std::move(once), std::move(tell));
   const auto state = desk.runner.find(click.value);
   if (!state) co_return;
   std::string sentence;

@@ -121,8 +121,7 @@ asio::awaitable<std::optional<TimePoint>> Cadence::attend(Target target) {
   co_return now;
 }
 
-// Reads the key in use; journals and tells when it is another than the last known one. Why it could not be
-// read, or nothing.
+// Reads the key in use. Why it could not be read, or nothing.
 asio::awaitable<std::string> Cadence::look(Target target) {
   looked_[target.name()] = desk_.clock.now();
   std::string fingerprint;
@@ -133,14 +132,19 @@ asio::awaitable<std::string> Cadence::look(Target target) {
   } catch (const integrations::ApiError& error) {
     co_return error.what();
   }
+  co_await saw(target, std::move(fingerprint));
+  co_return "";
+}
+
+asio::awaitable<void> Cadence::saw(Target target, std::string fingerprint) {
   const KeyAge before = age(target);
-  if (before.going_on || before.fingerprint == fingerprint) co_return "";
+  if (before.going_on || before.fingerprint == fingerprint) co_return;
   const TimePoint now = desk_.clock.now();
   const json data = {{"target", target.name()}, {"fingerprint", fingerprint}};
   co_await desk_.journal.commit(entry(kKeySeen, data, now));
   note(std::string(kKeySeen), data, now);
   const KeyAge found = age(target);
-  if (found.known_by == KnownBy::first_look) co_return "";
+  if (found.known_by == KnownBy::first_look) co_return;
   const std::string text =
       found.known_by == KnownBy::set_back
           ? fmt::format(
@@ -155,7 +159,6 @@ asio::awaitable<std::string> Cadence::look(Target target) {
                 "rotation is due {}.",
                 target.name(), views::date(now), fingerprint, views::date(*found.due));
   co_await announce(target, found, "seen " + target.name() + " " + storage::to_iso8601(now), text);
-  co_return "";
 }
 
 asio::awaitable<std::string> Cadence::reminder_text(Target target, KeyAge known, Reminder reminder,

@@ -27,6 +27,8 @@ class Cadence {
   void load(const std::vector<storage::Entry>& entries);
   // Until it is cancelled.
   boost::asio::awaitable<void> run();
+  // Somebody looked into the secret store: journals and tells when it is another key than the last known one.
+  boost::asio::awaitable<void> saw(Target target, std::string fingerprint);
 
  private:
   struct Pending {  // journaled, and perhaps not in Slack yet

@@ -12,6 +12,7 @@
 #include "commands/authority.h"
 #include "commands/campaign.h"
 #include "commands/command_line.h"
+#include "commands/drift.h"
 #include "commands/due.h"
 #include "commands/rotation/performer.h"
 #include "commands/rotation/runner.h"
@@ -33,6 +34,8 @@ struct Desk {  // must outlive the commands
   KeysSeen seen;        // kept by the cadence
   Campaigns campaigns;  // offboardings; the fold of their entries
   std::function<void()> campaigns_changed = {};
+  Drifts drifts = {};  // kept by the drift watch
+  std::function<void()> drifts_changed = {};
 };
 
 // The payload of an acknowledgement that only the person sees. `text` is mrkdwn.
@@ -72,6 +75,8 @@ boost::asio::awaitable<void> approve(Desk& desk, slack::Click click, std::string
 
 // The buttons of a board.
 boost::asio::awaitable<void> offboard_click(Desk& desk, slack::Click click, std::string once, Tell tell);
+// The button of a drift.
+boost::asio::awaitable<void> repair_click(Desk& desk, slack::Click click, std::string once, Tell tell);
 // Why that person can't have that target's rotation in hand: it is rotated because they leave. Or nothing.
 std::string leaver_objection(const Desk& desk, const std::string& person, const std::string& target);
 

@@ -15,7 +15,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Timing, form_life, poll_every, r
                                                 retry_every, retry_limit, reminder_before, proof_after,
                                                 proof_every, proof_count, late_after, nudge_after,
                                                 nudge_before, page_after, unattended_every, overdue_every,
-                                                escalate_after)
+                                                escalate_after, drift_every)
 
 namespace {
 // One list of the fields, for both directions.

@@ -39,6 +39,8 @@ struct Timing {
   // A rotation that is overdue; less with a cadence of less than 90 days.
   storage::Duration overdue_every = std::chrono::days(1);
   storage::Duration escalate_after = std::chrono::days(7);  // then people are named
+  // Between two looks whether every app holds the stored key, while no rotation changes it.
+  storage::Duration drift_every = std::chrono::minutes(5);
 };
 
 struct Target {

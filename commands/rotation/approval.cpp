@@ -93,7 +93,10 @@ Step second_person(const State& s, TimePoint now) {
 }
 
 Decision approvals_beside(const State& s, TimePoint now) {
-  if (s.approval_bypassed && !s.bypass_told) return keep_trying(s, now, ActionKind::find_superadmins);
+  // A rotation that waits for a person may wait for months; the key that leaked does not.
+  const bool untold = s.approval_bypassed && !s.bypass_told;
+  if (untold && now <= s.approval_bypassed->at + kLongestGrace)
+    return keep_trying(s, now, ActionKind::find_superadmins);
   const Approval* waiting = waiting_approval(s);
   if (waiting == nullptr || waiting->asked.event.of != kOfRollback) return {};
   return await_way_back(s, now);

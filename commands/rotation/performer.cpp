@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "commands/rotation/rollout.h"
 #include "integrations/error.h"
 #include "integrations/net/within.h"
 #include "integrations/stripe/key_format.h"

@@ -26,8 +26,6 @@ class People {
                                                      Invitation invitation) = 0;
 };
 
-constexpr int kReleasesLookedAt = 10;  // the newest of an app
-
 struct Systems {  // must outlive the performer
   integrations::Provider& provider;
   integrations::SecretStore& store;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "commands/rotation/performer.h"
+#include "commands/rotation/rollout.h"
 #include "integrations/error.h"
 #include "integrations/net/within.h"
 
@@ -107,28 +108,10 @@ asio::awaitable<int> RealPerformer::newest_release(std::string app) {
 
 namespace {
 
-bool has_failed(const std::vector<integrations::Release>& releases, int wanted) {
-  const auto found = std::ranges::find(releases, wanted, &integrations::Release::version);
-  return found != releases.end() &&
-         (found->status == ReleaseStatus::failed || found->status == ReleaseStatus::expired);
-}
-
 // What the dynos run, when the newest release failed.
 int newest_good(const std::vector<integrations::Release>& releases) {
   const auto good = std::ranges::find(releases, ReleaseStatus::succeeded, &integrations::Release::status);
   return good == releases.end() ? releases.front().version : good->version;
-}
-
-// The code that runs: of the newest release that succeeded.
-std::string released_code(const std::string& app, const std::vector<integrations::Release>& releases) {
-  const auto good = std::ranges::find(releases, ReleaseStatus::succeeded, &integrations::Release::status);
-  if (good != releases.end() && !good->slug.empty()) return good->slug;
-  fail(System::heroku,
-       fmt::format(
-           "the release v{} of {} failed, and Heroku names no code that could be released again; deploy "
-           "the app once more, then try again",
-           releases.front().version, app),
-       /*can_retry=*/false, releases.front().request_id);
 }
 
 }  // namespace
@@ -182,84 +165,23 @@ asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std:
       .boxes = {}};
 }
 
-namespace {
-
-constexpr int kLooksForNone = 6;  // in a row, until an app that had dynos is believed to have none
-
-// What one look at the dynos says, after the rule of `heroku ps:wait`: every dyno up, on that release or a
-// newer one.
-struct DynoCount {
-  int all = 0, ready = 0;
-  std::string crashed;  // one that crashed on the new release
-};
-
-DynoCount count(const std::vector<integrations::Dyno>& dynos, int release) {
-  DynoCount counted;
-  for (const auto& dyno : dynos) {
-    if (dyno.type == "release" || dyno.type == "run") continue;
-    ++counted.all;
-    if (dyno.state == "up" && dyno.release >= release) ++counted.ready;
-    if (dyno.state == "crashed" && dyno.release >= release) counted.crashed = dyno.name;
-  }
-  return counted;
-}
-
-// The release that decides: the newest one since our change that didn't fail. Somebody may have made another
-// meanwhile; its configuration is then looked at, too.
-const integrations::Release* deciding(const std::vector<integrations::Release>& releases, int wanted) {
-  const auto found = std::ranges::find_if(releases, [&](const integrations::Release& release) {
-    return release.version >= wanted && release.status != ReleaseStatus::failed &&
-           release.status != ReleaseStatus::expired;
-  });
-  return found == releases.end() ? nullptr : &*found;
-}
-
-}  // namespace
-
 asio::awaitable<Outcome> RealPerformer::await_consumer(StatePointer state, std::string app) {
   const auto& updated = state->updated.at(app);
-  const int wanted = updated.event.release;
-  const int dynos_before = state->inspected.at(app).event.dynos;
   const TimePoint began = std::max(updated.at, state->retried_at.value_or(updated.at));
-  const TimePoint limit = began + state->target.timing.release_limit;
-  int looks_without_dynos = 0;
-  for (;;) {
-    const auto releases = co_await systems_.consumer.releases(app, kReleasesLookedAt);
-    const auto* release = deciding(releases, wanted);
-    if (!release && has_failed(releases, wanted)) {
-      fail(System::heroku,
-           fmt::format("the release v{} of {} failed; its dynos still run {}", wanted, app,
-                       exchange_of(*state).replaced_name),
-           /*can_retry=*/false, updated.event.request_id);
-    }
-    const bool released = release && release->status == ReleaseStatus::succeeded;
-    const auto dynos = co_await systems_.consumer.dynos(app);
-    const DynoCount counted = count(dynos, release ? release->version : wanted);
-    if (released && !counted.crashed.empty()) {
-      fail(System::heroku,
-           fmt::format("{} of {} crashed on release v{}", counted.crashed, app, release->version),
-           /*can_retry=*/false);
-    }
-    // Between the old dynos and the new ones the list can be empty for a moment.
-    looks_without_dynos = counted.all == 0 ? looks_without_dynos + 1 : 0;
-    const bool really_none = dynos_before == 0 || looks_without_dynos >= kLooksForNone;
-    if (released && counted.ready == counted.all && (counted.all > 0 || really_none)) {
-      co_await require_key(state, app);
-      co_return Outcome{.events = {ConsumerRunning{.app = app,
-                                                   .release = release->version,
-                                                   .dynos = counted.all,
-                                                   .request_id = release->request_id}},
-                        .boxes = {}};
-    }
-    if (systems_.clock.now() > limit) {
-      fail(System::heroku,
-           fmt::format("only {} of {} dynos of {} run release v{} after {}", counted.ready, counted.all, app,
-                       release ? release->version : wanted,
-                       storage::in_words(state->target.timing.release_limit)),
-           /*can_retry=*/false);
-    }
-    co_await net::sleep_for(state->target.timing.poll_every);
-  }
+  Rollout rollout{.app = app,
+                  .release = updated.event.release,
+                  .dynos_before = state->inspected.at(app).event.dynos,
+                  .began = began,
+                  .allowed = state->target.timing.release_limit,
+                  .poll_every = state->target.timing.poll_every,
+                  .runs_otherwise = std::string(exchange_of(*state).replaced_name),
+                  .request_id = updated.event.request_id};
+  const RolledOut done = co_await await_rollout(systems_.consumer, systems_.clock, std::move(rollout));
+  co_await require_key(state, app);
+  co_return Outcome{
+      .events = {ConsumerRunning{
+          .app = app, .release = done.release, .dynos = done.dynos, .request_id = done.request_id}},
+      .boxes = {}};
 }
 
 }  // namespace keyturn::commands::rotation

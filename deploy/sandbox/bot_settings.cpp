@@ -28,11 +28,13 @@ nudge_after = "30s"
 nudge_before = "1m"
 page_after = "30s"
 unattended_every = "5s"
+drift_every = "3s"
 )";
 
 constexpr const char* kCalmTiming = R"(poll_every = "1s"
 health_every = "5s"
 proof_every = "5s"
+drift_every = "15s"
 )";
 
 struct TargetSettings {

@@ -124,7 +124,8 @@ void RotationSimulation::check_event(const State& before, const Event& event) {
     require(before.stored.has_value(), "updated before stored");
   if (std::holds_alternative<KeyStored>(event)) {
     require(before.received.has_value(), "stored before received");
-    require(before.probed.contains(ActionKind::probe_new_key), "stored before validated");
+    const ActionKind asked = before.way_back() ? ActionKind::probe_previous_key : ActionKind::probe_new_key;
+    require(before.probed.contains(asked), "stored before validated");
   }
   if (std::holds_alternative<Completed>(event)) {
     require(before.billing_watched && !before.billing_watched->event.failed, "complete with billing failed");

@@ -131,6 +131,10 @@ TEST_CASE("a leak waits for nobody: the journal says so, and every other superad
   CHECK(wants(leak.decision(), ActionKind::issue_form));
   leak.later(1min);
   CHECK(wants(leak.decision(), ActionKind::find_superadmins));
+  // A rotation may wait for a person for months; nobody asks Slack for so long.
+  Story forgotten = leak;
+  forgotten.later(kLongestGrace);
+  CHECK_FALSE(wants(forgotten.decision(), ActionKind::find_superadmins));
   leak.happens(BypassTold{{"U2", "U4"}});
   CHECK_FALSE(wants(leak.decision(), ActionKind::find_superadmins));
   for (const std::string person : {"U2", "U4"}) {

@@ -1,0 +1,46 @@
+// "Give it the stored key": the click. What it sets going is the drift watch's.
+#include <spdlog/fmt/fmt.h>
+
+#include "commands/commands.h"
+#include "commands/views/drift.h"
+
+namespace keyturn::commands {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+namespace {
+
+// Empty: it was asked for.
+asio::awaitable<std::string> ask_for_repair(Desk& desk, std::string user, std::string id) {
+  const auto found = desk.drifts.find(id);
+  if (found == desk.drifts.end() || found->second.ended || found->second.app.empty())
+    co_return "This is over; the button no longer does anything.";
+  if (found->second.repairing) co_return "The repair goes on already.";
+  const auto now = desk.clock.now();
+  const json data = {{"id", id}, {"target", found->second.target}, {"app", found->second.app}, {"by", user}};
+  storage::Batch batch;
+  batch.entries.push_back(
+      {.at = now, .rotation = "", .type = std::string(kRepairRequested), .actor = user, .data = data});
+  batch.once = fmt::format("repair {} {}", id, found->second.repairs);  // of two people at once, one
+  const auto committed = co_await desk.journal.commit(std::move(batch));
+  if (committed.duplicate) co_return "The repair goes on already.";
+  note(desk.drifts, kRepairRequested, data, now);
+  if (desk.drifts_changed) desk.drifts_changed();
+  co_return "";
+}
+
+}  // namespace
+
+asio::awaitable<void> repair_click(Desk& desk, slack::Click click, std::string once, Tell tell) {
+  std::string sentence;
+  if (co_await desk.authority.standing(click.user) != Standing::superadmin) {
+    sentence = "Only a superadmin can do that.";
+    co_await record_refusal(desk, click.user, "repair button", "not_superadmin", once);
+  } else {
+    sentence = co_await ask_for_repair(desk, click.user, click.value);
+  }
+  if (!sentence.empty() && !click.response_url.empty()) co_await tell(click.response_url, sentence);
+}
+
+}  // namespace keyturn::commands
