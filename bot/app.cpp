@@ -194,6 +194,10 @@ struct App::Parts {
         tasks(io.get_executor(),
               [this](const std::string& task, std::exception_ptr failure) { failed(task, failure); }) {
     announcer.attach(runner);
+    desk.drifts_changed = [this] {
+      drift_watch.changed();
+      homes.changed();
+    };
   }
 
   std::function<void(const std::string&, const std::string&)> api_observer(const char* system) {
@@ -340,6 +344,8 @@ asio::awaitable<void> App::Parts::keep_gauges() {
       const std::string name(commands::rotation::name_of(static_cast<Stage>(stage)));
       metrics.rotations_open(name, open[name]);
     }
+    metrics.drifts_open(static_cast<int>(
+        std::ranges::count_if(desk.drifts, [](const auto& entry) { return !entry.second.ended; })));
     co_await net::sleep_for(kGaugeInterval);
   }
 }

@@ -46,6 +46,8 @@ struct Metrics::Families {
   prometheus::Registry registry;
   prometheus::Family<prometheus::Gauge>& rotations =
       gauge(registry, "keyturn_rotations", "Rotations that are not closed, by the state they are in.");
+  prometheus::Family<prometheus::Gauge>& drifts =
+      gauge(registry, "keyturn_drifts", "Apps that do not hold the key that the secret store holds.");
   prometheus::Family<prometheus::Counter>& closed =
       counter(registry, "keyturn_rotations_closed_total", "Rotations that were closed, by outcome.");
   prometheus::Family<prometheus::Histogram>& steps =
@@ -83,6 +85,8 @@ Metrics::~Metrics() = default;
 void Metrics::rotations_open(const std::string& state, int count) {
   families_->rotations.Add({{"state", state}}).Set(count);
 }
+
+void Metrics::drifts_open(int count) { families_->drifts.Add({}).Set(count); }
 
 void Metrics::rotation_closed(const std::string& outcome) {
   families_->closed.Add({{"outcome", outcome}}).Increment();

@@ -14,6 +14,7 @@ class Metrics {
   Metrics();
   ~Metrics();
   void rotations_open(const std::string& state, int count);  // gauge keyturn_rotations{state}
+  void drifts_open(int count);                               // gauge keyturn_drifts
   void rotation_closed(const std::string& outcome);  // counter keyturn_rotations_closed_total{outcome}
   void step_took(const std::string& step,
                  storage::Duration duration);  // histogram keyturn_step_seconds{step}

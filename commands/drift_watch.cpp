@@ -50,9 +50,7 @@ DriftWatch::DriftWatch(const asio::any_io_executor& io, Desk& desk, SlackDesk& s
         } catch (const std::exception& error) {
           if (trouble_) trouble_(task, error.what());
         }
-      }) {
-  desk_.drifts_changed = [this] { changed(); };
-}
+      }) {}
 
 void DriftWatch::load(const std::vector<storage::Entry>& entries) {
   for (const auto& entry : entries) {
@@ -347,7 +345,7 @@ asio::awaitable<void> DriftWatch::write(std::string type, json data) {
   batch.entries.push_back({.at = now, .rotation = "", .type = type, .actor = "keyturn", .data = data});
   co_await desk_.journal.commit(std::move(batch));
   note(desk_.drifts, type, data, now);
-  changed();
+  if (desk_.drifts_changed) desk_.drifts_changed();
 }
 
 }  // namespace keyturn::commands

@@ -59,7 +59,8 @@ asio::awaitable<void> HomeTabs::publish(std::string user) {
                                  .user = user,
                                  .standing = standing,
                                  .now = desk_.clock.now(),
-                                 .seen = desk_.seen});
+                                 .seen = desk_.seen,
+                                 .drifts = desk_.drifts});
   co_await api_.call("views.publish", {{"user_id", user}, {"view", view}});
 }
 

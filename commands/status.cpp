@@ -8,6 +8,7 @@
 #include "commands/rotation/decide.h"
 #include "commands/views/approval.h"
 #include "commands/views/blocks.h"
+#include "commands/views/drift.h"
 
 namespace keyturn::commands {
 
@@ -34,6 +35,11 @@ std::string line_for(const Desk& desk, const Target& target, const Rotations& ro
     return line;
   }
   return line + age_in_words(age, now);
+}
+
+std::string with_drift(std::string line, const Desk& desk, const Target& target) {
+  const std::string drifted = views::drift_in_words(desk.drifts, target.name());
+  return drifted.empty() ? line : line + "\n    " + drifted;
 }
 
 // One walk over all of them: a journal of years, times a thousand targets, would keep the loop from
@@ -86,8 +92,8 @@ nlohmann::json status(const Desk& desk) {
   for (const Target& target : desk.targets) {
     const Rotations& of = rotations[target.name()];
     const KeyAge age = age_of(target, of, desk.seen);
-    lines.push_back(
-        {.text = line_for(desk, target, of, age), .urgent = is_urgent(of, age, desk.clock.now())});
+    lines.push_back({.text = with_drift(line_for(desk, target, of, age), desk, target),
+                     .urgent = is_urgent(of, age, desk.clock.now())});
     length += lines.back().text.size();
   }
   if (length > kLongest) lines = urgent_first(lines);

@@ -66,6 +66,18 @@ std::string ending(const Drift& drift) {
 
 }  // namespace
 
+std::string drift_in_words(const Drifts& drifts, const std::string& target) {
+  std::string text;
+  for (const auto& [id, drift] : drifts) {
+    if (drift.ended || drift.target != target) continue;
+    text += fmt::format("{}*{}* since {}", text.empty() ? "" : "; ",
+                        drift.app.empty() ? "Infisical was set back to the old key"
+                                          : escape(drift.app) + " does not hold the stored key",
+                        date(drift.found_at));
+  }
+  return text;
+}
+
 Message drift_message(const Drift& drift, const HeldKey& held, const std::vector<std::string>& people,
                       storage::TimePoint now) {
   json blocks = json::array({section(found_text(drift, held, now))});

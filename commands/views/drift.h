@@ -14,6 +14,10 @@ namespace keyturn::commands::views {
 Message drift_message(const Drift& drift, const HeldKey& held, const std::vector<std::string>& people,
                       storage::TimePoint now);
 
+// For a list: "*raxx-api-prod does not hold the stored key* since ..."; empty where every app does, as far as
+// is known.
+std::string drift_in_words(const Drifts& drifts, const std::string& target);
+
 inline constexpr std::string_view kRepair = "drift_repair";  // value: the drift's id
 
 }  // namespace keyturn::commands::views

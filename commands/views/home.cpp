@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "commands/views/blocks.h"
+#include "commands/views/drift.h"
 #include "commands/views/messages.h"
 
 namespace keyturn::commands::views {
@@ -39,7 +40,7 @@ Row row_of(const HomeTab& tab, const Target& target) {
   return row;
 }
 
-json block_of(const Row& row, TimePoint now) {
+json block_of(const Row& row, const Drifts& drifts, TimePoint now) {
   const Target& target = *row.target;
   std::string text =
       fmt::format("*{}*  ·  `{}` in Infisical {}\n{}", escape(target.name()), escape(target.store.name),
@@ -51,6 +52,8 @@ json block_of(const Row& row, TimePoint now) {
       text += fmt::format(" The old key's deadline: {}.", date(*deadline));
     }
   }
+  if (const std::string drifted = drift_in_words(drifts, target.name()); !drifted.empty())
+    text += "\n" + drifted;
   return section(text);
 }
 
@@ -98,7 +101,7 @@ json home(const HomeTab& tab) {
 
   json blocks = json::array({header("Keys"), context(what_one_may(tab.standing))});
   for (std::size_t i = 0; i < std::min(rows.size(), kMostTargets); ++i)
-    blocks.push_back(block_of(rows[i], tab.now));
+    blocks.push_back(block_of(rows[i], tab.drifts, tab.now));
   if (rows.size() > kMostTargets) {
     blocks.push_back(context(fmt::format("and {} more: `/rotate status`", rows.size() - kMostTargets)));
   }

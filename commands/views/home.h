@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "commands/authority.h"
+#include "commands/drift.h"
 #include "commands/due.h"
 #include "commands/rotation/state.h"
 #include "commands/target.h"
@@ -21,6 +22,7 @@ struct HomeTab {
   Standing standing = Standing::unknown;
   storage::TimePoint now;
   KeysSeen seen;
+  Drifts drifts = {};
 };
 
 // A view for views.publish.

@@ -219,6 +219,13 @@ json Control::change_vendor(const std::string& path, const json& wish) {
          if (!done) throw std::invalid_argument("there is no such app");
          return json{{"ok", true}};
        }},
+      {"/heroku/rollback",
+       [](Control& self, const json& wish) {
+         const bool done =
+             self.world_.heroku.roll_back(wish.at("app"), wish.at("version"), "someone@raxx.app");
+         if (!done) throw std::invalid_argument("there is no such release");
+         return json{{"ok", true}};
+       }},
       {"/fault",
        [](Control& self, const json& knob) {
          const std::string system = knob.at("system");

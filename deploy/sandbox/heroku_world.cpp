@@ -430,9 +430,21 @@ net::Response HerokuWorld::create_release(const net::ServerRequest& request, Her
   const auto found = std::find_if(app.releases.begin(), app.releases.end(),
                                   [&](const HerokuRelease& each) { return each.id == wanted; });
   if (found == app.releases.end()) return not_found("release");
-  app.config = found->config;  // code and every variable go back
-  return json_response(
-      201, release_row(app, release(app, fmt::format("Rollback to v{}", found->version), email_)));
+  return json_response(201, release_row(app, back_to(app, *found, email_)));
+}
+
+HerokuRelease& HerokuWorld::back_to(HerokuApp& app, const HerokuRelease& past, const std::string& user) {
+  app.config = past.config;  // code and every variable go back
+  return release(app, fmt::format("Rollback to v{}", past.version), user);
+}
+
+bool HerokuWorld::roll_back(const std::string& app, int version, const std::string& user) {
+  HerokuApp* found = lookup(app);
+  if (found == nullptr) return false;
+  const auto past = std::ranges::find(found->releases, version, &HerokuRelease::version);
+  if (past == found->releases.end()) return false;
+  back_to(*found, *past, user);
+  return true;
 }
 
 net::Response HerokuWorld::dynos(const net::ServerRequest& request, HerokuApp& app) {

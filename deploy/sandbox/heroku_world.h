@@ -99,6 +99,8 @@ class HerokuWorld final : public Vendor {
   // As set_config, several in one release (an Infisical sync does that).
   bool set_configs(const std::string& app, const std::map<std::string, std::optional<std::string>>& changes,
                    const std::string& user);
+  // `heroku rollback`: the code and every variable of that release, in a new one. False: no such release.
+  bool roll_back(const std::string& app, int version, const std::string& user);
   void restart(const std::string& app);
 
   // Where log sessions' URLs point; by default where the request for the session went, over plain HTTP.
@@ -147,6 +149,7 @@ class HerokuWorld final : public Vendor {
   };
 
   HerokuApp* lookup(const std::string& name_or_id);
+  HerokuRelease& back_to(HerokuApp& app, const HerokuRelease& past, const std::string& user);
   HerokuRelease& release(HerokuApp& app, std::string description, const std::string& user);
   void settle(HerokuApp& app, HerokuRelease& pending, storage::TimePoint at);
   void move_dynos(HerokuApp& app);

@@ -220,3 +220,22 @@ test('a dead key is replaced by hand, on the pages of Stripe, Infisical and Hero
   await world(page, /Break things/).click();
   await score(page, 'The key is dead already', 'passed');
 });
+
+test('a release that is rolled back at Heroku brings the old key back, and one click in the channel gives the new one again', async (t) => {
+  const { stage, page } = await arrive(t, {}, { drift_every: '500ms' });
+  await stage.start();
+  await stage.confirm();
+  const key = await stage.rotateInDashboard(7);
+  assert.equal((await stage.submit(await stage.link(), key)).state, 'received');
+  await stage.closed();
+  await place(page, 'billing-ops').click();
+  await world(page, /Heroku/).click();
+  await page.getByRole('button', { name: /^Roll back raxx-api-prod to v/ }).first().click();
+  await messages(page).getByText('raxx-api-prod does not hold the key of stripe prod').waitFor({ timeout: 30000 });
+  if (process.env.KEYTURN_PICTURES) await page.screenshot({ path: `${process.env.KEYTURN_PICTURES}/drift.png` });
+  await messages(page).getByRole('button', { name: 'Give it the stored key' }).click();
+  await page.getByRole('button', { name: 'Yes', exact: true }).click();
+  await messages(page).getByText('Put right').waitFor({ timeout: 30000 });
+  if (process.env.KEYTURN_PICTURES) await page.screenshot({ path: `${process.env.KEYTURN_PICTURES}/drift-end.png` });
+  assert.equal(await stage.currentKey(), key);
+});

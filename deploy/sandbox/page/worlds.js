@@ -39,7 +39,9 @@ function appCard(app) {
     make('ol', { className: 'plain timeline' }, app.releases.toSorted((one, other) => other.version - one.version).slice(0, 4).map((release, i) =>
       make('li', { className: i === 0 ? 'now' : '', data: { mark: `${app.name} v${release.version}`, look: release.status } }, make('strong', {}, `v${release.version}`), ' ',
         chip(release.status, { succeeded: 'good', failed: 'bad' }[release.status] ?? 'wary'), ' ', release.description, ' ',
-        make('span', { className: 'soft' }, `${clock(release.at)} · ${release.user}`)))),
+        make('span', { className: 'soft' }, `${clock(release.at)} · ${release.user}`), ' ',
+        i > 0 && release.status === 'succeeded'
+          ? button('Roll back', () => post('/heroku/rollback', { app: app.name, version: release.version }), { 'aria-label': `Roll back ${app.name} to v${release.version}`, data: { key: `back ${app.name} ${release.version}` } }) : ''))),
     make('h4', {}, 'Log'), make('pre', { tabIndex: 0, 'aria-label': `Log of ${app.name}` }, app.log.slice(-12).join('\n') || 'quiet so far'));
 }
 

@@ -58,6 +58,7 @@ TEST_CASE("a first scrape shows zeros instead of nothing") {
 TEST_CASE("what is counted is shown under the names that the header promises") {
   Metrics metrics;
   metrics.rotations_open("watching", 2);
+  metrics.drifts_open(1);
   metrics.rotation_closed("completed");
   metrics.step_took("validate", std::chrono::milliseconds(1500));
   metrics.acknowledged(std::chrono::milliseconds(4), /*sent=*/true);
@@ -66,12 +67,12 @@ TEST_CASE("what is counted is shown under the names that the header promises") {
   metrics.api_call("stripe", "GET /v1/customers", "granted");
   metrics.form("refused");
   const std::string text = metrics.text();
-  for (const char* line :
-       {"keyturn_rotations{state=\"watching\"} 2", "keyturn_rotations_closed_total{outcome=\"completed\"} 1",
-        "keyturn_step_seconds_bucket{step=\"validate\",le=\"2.5\"} 1",
-        "keyturn_step_seconds_sum{step=\"validate\"} 1.5", "keyturn_ack_seconds_count 1",
-        "keyturn_ack_failed_total 1", "keyturn_slack_num_connections 2", "keyturn_slack_connections_held 1",
-        "keyturn_form_total{event=\"refused\"} 1"}) {
+  for (const char* line : {"keyturn_drifts 1", "keyturn_rotations{state=\"watching\"} 2",
+                           "keyturn_rotations_closed_total{outcome=\"completed\"} 1",
+                           "keyturn_step_seconds_bucket{step=\"validate\",le=\"2.5\"} 1",
+                           "keyturn_step_seconds_sum{step=\"validate\"} 1.5", "keyturn_ack_seconds_count 1",
+                           "keyturn_ack_failed_total 1", "keyturn_slack_num_connections 2",
+                           "keyturn_slack_connections_held 1", "keyturn_form_total{event=\"refused\"} 1"}) {
     CAPTURE(text);
     CHECK(holds(text, line));
   }
