@@ -1,16 +1,16 @@
 // Killed at every instant that matters: before and after every write, truncation and sync of the journal, every connect
-// and every send of a whole rotation, on a disk that keeps what was not synced, loses it, or keeps some of its sectors.
+// and every send of a whole rotation, and of the way back from one, on a disk that keeps what was not synced, loses it, or keeps some of its sectors.
 // After each, the bot is started again, the operator repeats what got no answer, and the world must look as if nothing had
 // happened. One undisturbed run finds the points.
 //   KEYTURN_CRASH_SECONDS=3600      sweeps that long instead of a minute (0: until all are done)
-//   KEYTURN_CRASH_AT="17 before all"   that one alone
+//   KEYTURN_CRASH_AT="17 before all"   that one alone (--test-name-pattern chooses which of the two)
 import assert from 'node:assert/strict';
 import { availableParallelism, cpus } from 'node:os';
 import { test } from 'node:test';
-import { Stage, noteFigures } from './support/stage.mjs';
+import { Stage, noteFigures, ops } from './support/stage.mjs';
 import { faulty, pointsOf, skip } from './support/faults.mjs';
 import { Stubborn } from './support/stubborn.mjs';
-import { assertRotatedOnce, snapshot } from './support/world.mjs';
+import { assertRolledBackOnce, assertRotatedOnce, snapshot } from './support/world.mjs';
 
 const seconds = Number(process.env.KEYTURN_CRASH_SECONDS ?? 60);
 const together = 4 * (availableParallelism?.() ?? cpus().length);
@@ -49,18 +49,36 @@ function ways(points) {
   return all.sort((one, other) => rarity.get(one) - rarity.get(other) || one.order - other.order);
 }
 
-test('killed at any write, sync, connect or send, a rotation ends as if nothing had happened', { skip }, async (t) => {
-  if (process.env.KEYTURN_CRASH_AT) {
-    const [number, when, lose = ''] = process.env.KEYTURN_CRASH_AT.split(' ');
-    assert.ok((await rotation({ die: { number, when, lose } })).deaths <= 1);
-    return;
+// A rotation that went well, and the way back from it, on which the bot dies.
+async function rollback(faults, patience) {
+  const stage = await Stage.open({ settings: { ...quicker, grace: '90s' } });
+  try {
+    await stage.startBot();
+    const before = await snapshot(stage);
+    await stage.start();
+    await stage.confirm();
+    const key = await stage.rotateInDashboard(90);
+    assert.equal((await stage.submit(await stage.link(), key, 90)).state, 'received');
+    await stage.message(ops, /is rotated\./, 30000);
+    await stage.bot.stop('SIGKILL');
+    stage.bot = undefined;
+    const operator = new Stubborn(stage, faulty(stage, { ...faults, log: true }), { patience });
+    await operator.rollBack();
+    await assertRolledBackOnce(stage, before);
+    return { deaths: operator.deaths, points: pointsOf(stage) };
+  } finally {
+    await stage.close();
   }
-  const undisturbed = await rotation({});
+}
+
+// `play` is a life; `share` of the time is for its deaths. {swept, total, points, report}.
+async function sweep(play, share, enough) {
+  const undisturbed = await play({});
   assert.equal(undisturbed.deaths, 0);
   const wanted = ways(undisturbed.points);
   const total = wanted.length;
-  assert.ok(total > 300, `${total} ways to die`);
-  const until = seconds ? Date.now() + seconds * 1000 : Infinity;
+  assert.ok(total > enough, `${total} ways to die`);
+  const until = seconds ? Date.now() + seconds * share * 1000 : Infinity;
   const failures = [];
   let swept = 0, missed = 0;
   const kinds = new Set();
@@ -68,21 +86,41 @@ test('killed at any write, sync, connect or send, a rotation ends as if nothing 
     while (wanted.length > 0 && Date.now() < until && failures.length < 20) {
       const { number, what, when, lose } = wanted.shift();
       try {
-        const { deaths } = await rotation({ die: { number, when, lose } });
+        const { deaths } = await play({ die: { number, when, lose } });
         if (deaths === 0) missed += 1; // this run had fewer points
         else swept += 1;
         kinds.add(what);
       } catch (error) {
-        failures.push(`KEYTURN_CRASH_AT="${number} ${when}${lose && ` ${lose}`}" (${what}): ${error.message.slice(0, 1500)}`);
+        failures.push(`KEYTURN_CRASH_AT="${number} ${when}${lose && ` ${lose}`}" (${play.name}, ${what}): ${error.message.slice(0, 1500)}`);
       }
     }
   };
-  // A disk that lies about its syncs loses the key that was received, and that is seen: this test can fail.
-  const write = undisturbed.points.find(({ what }) => /PATCH \/api\/v\d\/secrets/.test(what));
-  const lying = assert.rejects(rotation({ die: { number: write.number, when: 'after', lose: 'all', lies: true } }, 20000), /in vain/);
-  await Promise.all([lying, ...Array.from({ length: together }, work)]);
+  await Promise.all(Array.from({ length: together }, work));
   noteFigures({ 'crash points': undisturbed.points.length, 'ways to die swept': swept, 'ways to die': total });
-  t.diagnostic(`${swept} of ${total} ways to die, ${kinds.size} kinds of points, ${missed} not reached`);
+  return { swept, failures, points: undisturbed.points, report: `${swept} of ${total} ways to die, ${kinds.size} kinds of points, ${missed} not reached` };
+}
+
+// That one alone, where one is asked for.
+async function alone(play) {
+  const [number, when, lose = ''] = process.env.KEYTURN_CRASH_AT.split(' ');
+  assert.ok((await play({ die: { number, when, lose } })).deaths <= 1);
+}
+
+test('killed at any write, sync, connect or send, a rotation ends as if nothing had happened', { skip }, async (t) => {
+  if (process.env.KEYTURN_CRASH_AT) return alone(rotation);
+  const { swept, failures, points, report } = await sweep(rotation, 2 / 3, 300);
+  t.diagnostic(report);
   assert.deepEqual(failures, [], `${failures.length} rotations did not survive`);
+  assert.ok(swept > 0);
+  // A disk that lies about its syncs loses the key that was received, and that is seen: this test can fail.
+  const write = points.find(({ what }) => /PATCH \/api\/v\d\/secrets/.test(what));
+  await assert.rejects(rotation({ die: { number: write.number, when: 'after', lose: 'all', lies: true } }, 20000), /in vain/);
+});
+
+test('killed at any write, sync, connect or send, the way back ends as if nothing had happened', { skip }, async (t) => {
+  if (process.env.KEYTURN_CRASH_AT) return alone(rollback);
+  const { swept, failures, report } = await sweep(rollback, 1 / 3, 200);
+  t.diagnostic(report);
+  assert.deepEqual(failures, [], `${failures.length} ways back did not survive`);
   assert.ok(swept > 0);
 });

@@ -71,6 +71,24 @@ export class Stubborn {
       (await stage.messages(adasMessages)).some(({ all }) => /closed: rotated/.test(all)));
     return key;
   }
+
+  // Back to the old key, until the channel and the DM say that it is done.
+  async rollBack() {
+    const { stage } = this;
+    const told = async (channel, pattern) => (await stage.messages(channel)).some(({ all }) => pattern.test(all));
+    await this.until('the way back', async () => {
+      if (await told(ops, /asked for the way back/)) return true;
+      await stage.command('rollback stripe prod');
+      const { slack } = await stage.state();
+      const asked = slack.channels.find(({ id }) => id === ops).ephemerals
+        .findLast(({ blocks }) => JSON.stringify(blocks ?? []).includes('rotation_roll_back'));
+      if (asked) await stage.click({ ...asked, channel: ops }, 'rotation_roll_back');
+      return false;
+    });
+    await this.until('the summary', () => told(ops, /is rolled back\./));
+    for (const channel of [ops, adasMessages])
+      await this.until('the live message', () => told(channel, /^Rotation of stripe prod[^\n]*rolled back/));
+  }
 }
 
 async function confirm(stage) {

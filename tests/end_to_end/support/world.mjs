@@ -111,6 +111,34 @@ export async function assertRotatedOnce(stage, before, key) {
   return now;
 }
 
+// The same of a way back: `before` was taken before the rotation that was undone.
+export async function assertRolledBackOnce(stage, before) {
+  const now = await since(stage, before);
+  assert.deepEqual(now.writes, oneRotation.flatMap((write) => [write, write]), 'written once on the way there, and once back');
+  const of = ({ infisical }) => infisical.secrets.find(({ environment, name }) => environment === 'prod' && name === variable);
+  const [secret, oldSecret] = [of(now.state), of(before.state)];
+  assert.equal(secret.version, oldSecret.version + 2);
+  assert.equal(secret.versions.at(-1).tail, oldSecret.versions.at(-1).tail, 'Infisical holds the old key');
+  const [production, oldProduction] = [now.state, before.state].map(({ heroku }) => heroku.apps.find(({ name }) => name === app));
+  assert.deepEqual(production.config, oldProduction.config, 'the app holds the old key');
+  assert.equal(production.releases.length, oldProduction.releases.length + 2);
+  assert.ok(production.dynos.every(({ state, release }) => state === 'up' && release === production.releases.at(-1).version));
+  const milestones = now.journal.filter(({ action }) => Object.hasOwn(lifeOfARollback, action));
+  assert.deepEqual(milestones.map(({ action, actor }) => [action, actor]), Object.entries(lifeOfARollback));
+  assert.equal((await stage.verifyJournal()).code, 0);
+  const to = (place, pattern) => now.said.filter((each) => each.to === place && pattern.test(each.text)).length;
+  assert.equal(to(ops, /asked for the way back/), 1, 'told once that it began');
+  assert.equal(to(ops, /is rolled back\./), 1, 'one summary');
+  for (const place of [ops, ada]) assert.equal(to(place, /^Rotation of stripe prod[^\n]*rolled back/), 1, `one live message for ${place}`);
+}
+
+const lifeOfARollback = {
+  'secret.rotate.rollback.requested': ada,
+  'secret.rotate.rollback.began': 'keyturn',
+  'secret.rotate.rollback.previous_key.read': 'keyturn',
+  'secret.rotate.rolled_back': 'keyturn',
+};
+
 const lifeOfARotation = {
   'secret.rotate.started': ada,
   'secret.rotate.operator.confirmed': ada,
