@@ -86,9 +86,7 @@ asio::awaitable<json> audit(Desk& desk, AuditCommand command, slack::SlashComman
     co_return only_you("Only a superadmin can read the journal here.");
   }
   std::shared_ptr<const State> newest, completed;
-  for (const auto& state : desk.runner.all()) {
-    if (state->target.provider != command.provider || state->target.environment != command.environment)
-      continue;
+  for (const auto& state : desk.runner.of(name)) {
     if (!newest) newest = state;
     if (!completed && state->completed) completed = state;
   }

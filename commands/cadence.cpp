@@ -70,7 +70,9 @@ void Cadence::note(const std::string& type, const json& data, TimePoint at) {
   }
 }
 
-KeyAge Cadence::age(const Target& target) const { return age_of(target, desk_.runner.all(), desk_.seen); }
+KeyAge Cadence::age(const Target& target) const {
+  return age_of(target, desk_.runner.of(target.name()), desk_.seen);
+}
 
 asio::awaitable<void> Cadence::run() {
   began_ = desk_.clock.now();

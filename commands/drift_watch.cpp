@@ -71,7 +71,7 @@ const Target* DriftWatch::target_named(const std::string& name) const {
 }
 
 std::string DriftWatch::at_rest(const Target& target) const {
-  return key_at_rest(target, desk_.runner.all(), desk_.seen);
+  return key_at_rest(target, desk_.runner.of(target.name()), desk_.seen);
 }
 
 asio::awaitable<void> DriftWatch::run() {
@@ -141,7 +141,7 @@ asio::awaitable<TimePoint> DriftWatch::watch(Target target) {
   }
   const auto last = before_.find(target.name());
   const auto before = last == before_.end() ? std::nullopt : std::optional(last->second);
-  const DriftChanges news = changes(target, desk_.drifts, desk_.runner.all(), seen, before);
+  const DriftChanges news = changes(target, desk_.drifts, desk_.runner.of(target.name()), seen, before);
   before_[target.name()] = std::move(seen);
   for (const std::string& id : news.ended)
     co_await write(std::string(kDriftEnded), {{"id", id}, {"how", kGone}});
@@ -223,8 +223,8 @@ asio::awaitable<void> DriftWatch::attend(std::string id) {
     repairs_.spawn("repair of " + id, carry_out(id));
   const Drift drift = desk_.drifts.at(id);
   const auto people = drift.ended ? std::vector<std::string>{} : co_await desk_.authority.superadmins();
-  auto message = views::drift_message(drift, held_key(drift.target, drift.held, desk_.runner.all()), people,
-                                      desk_.clock.now());
+  auto message = views::drift_message(
+      drift, held_key(drift.target, drift.held, desk_.runner.of(drift.target)), people, desk_.clock.now());
   const std::size_t content = std::hash<std::string>{}(message.blocks.dump());
   if (drift.ts.empty()) {
     auto ts = co_await slack_.find(drift.channel, id, "");  // it may be there, its answer lost

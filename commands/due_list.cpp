@@ -23,11 +23,10 @@ std::pair<storage::TimePoint, std::string> urgency(const Row& row) {
 }  // namespace
 
 nlohmann::json due(const Desk& desk) {
-  const auto rotations = desk.runner.all();
   std::vector<Row> rows;
   rows.reserve(desk.targets.size());
   for (const Target& target : desk.targets)
-    rows.push_back({target.name(), age_of(target, rotations, desk.seen)});
+    rows.push_back({target.name(), age_of(target, desk.runner.of(target.name()), desk.seen)});
   std::ranges::sort(rows, {}, urgency);
   std::string text;
   for (std::size_t i = 0; i < rows.size(); ++i) {

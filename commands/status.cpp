@@ -2,7 +2,6 @@
 #include <spdlog/fmt/fmt.h>
 #include <algorithm>
 #include <iterator>
-#include <map>
 
 #include "commands/commands.h"
 #include "commands/rotation/decide.h"
@@ -42,14 +41,6 @@ std::string with_drift(std::string line, const Desk& desk, const Target& target)
   return drifted.empty() ? line : line + "\n    " + drifted;
 }
 
-// One walk over all of them: a journal of years, times a thousand targets, would keep the loop from
-// everything else.
-std::map<std::string, Rotations> by_target(const Rotations& newest_first) {
-  std::map<std::string, Rotations> found;
-  for (const auto& state : newest_first) found[state->target.name()].push_back(state);
-  return found;
-}
-
 struct Line {
   std::string text;
   bool urgent = false;
@@ -86,11 +77,10 @@ std::string joined(const std::vector<Line>& lines) {
 }  // namespace
 
 nlohmann::json status(const Desk& desk) {
-  auto rotations = by_target(desk.runner.all());
   std::vector<Line> lines;
   std::size_t length = 0;
   for (const Target& target : desk.targets) {
-    const Rotations& of = rotations[target.name()];
+    const Rotations of = desk.runner.of(target.name());
     const KeyAge age = age_of(target, of, desk.seen);
     lines.push_back({.text = with_drift(line_for(desk, target, of, age), desk, target),
                      .urgent = is_urgent(of, age, desk.clock.now())});

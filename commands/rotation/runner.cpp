@@ -99,6 +99,7 @@ void Runner::load(const std::vector<storage::Entry>& entries) {
     if (!live) live = std::make_shared<Live>(io_, entry.rotation);
     apply(*live->state, read_event(entry.type, nlohmann::json::parse(entry.data)), entry.at);
   }
+  for (const auto& [id, live] : rotations_) of_target_[live->state->target.name()].push_back(live);
 }
 
 void Runner::resume() {
@@ -136,15 +137,16 @@ asio::awaitable<StartResult> Runner::start(Started started, std::string once) {
   Outcome outcome{.events = {std::move(started)}, .boxes = {}};
   const std::string id = live->state->id;
   rotations_[id] = live;
+  of_target_[name].push_back(live);
   bool appended = false;
   try {
     appended = co_await append(live, actor, std::move(outcome), std::move(once));
   } catch (...) {
-    rotations_.erase(id);
+    forget(id, name);
     throw;
   }
   if (!appended) {
-    rotations_.erase(id);
+    forget(id, name);
     co_return Duplicate{};
   }
   begin(live);
@@ -303,9 +305,26 @@ asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action acti
 
 std::vector<std::shared_ptr<const State>> Runner::all() const {
   std::vector<std::shared_ptr<const State>> states;
+  states.reserve(rotations_.size());
   for (auto entry = rotations_.rbegin(); entry != rotations_.rend(); ++entry)
     states.push_back(entry->second->state);
   return states;
+}
+
+std::vector<std::shared_ptr<const State>> Runner::of(const std::string& target) const {
+  std::vector<std::shared_ptr<const State>> states;
+  const auto found = of_target_.find(target);
+  if (found == of_target_.end()) return states;
+  states.reserve(found->second.size());
+  for (auto live = found->second.rbegin(); live != found->second.rend(); ++live)
+    states.push_back((*live)->state);
+  return states;
+}
+
+// One that never began.
+void Runner::forget(const std::string& id, const std::string& target) {
+  std::erase_if(of_target_[target], [&id](const auto& live) { return live->state->id == id; });
+  rotations_.erase(id);
 }
 
 std::shared_ptr<const State> Runner::find(const std::string& id) const {
@@ -314,10 +333,8 @@ std::shared_ptr<const State> Runner::find(const std::string& id) const {
 }
 
 std::shared_ptr<const State> Runner::live(const std::string& provider, const std::string& environment) const {
-  for (const auto& [id, live] : rotations_) {
-    const Target& target = live->state->target;
-    if (live->state->live() && target.provider == provider && target.environment == environment)
-      return live->state;
+  for (const auto& state : of(provider + " " + environment)) {
+    if (state->live()) return state;
   }
   return nullptr;
 }

@@ -76,6 +76,9 @@ class Runner {
 
   // Newest first. The pointers are snapshots.
   std::vector<std::shared_ptr<const State>> all() const;
+  // The same of one target ("stripe prod"): a journal of years, times a thousand targets, must not be walked
+  // for each.
+  std::vector<std::shared_ptr<const State>> of(const std::string& target) const;
   std::shared_ptr<const State> find(const std::string& id) const;
   // The rotation of that target which isn't over, or nothing.
   std::shared_ptr<const State> live(const std::string& provider, const std::string& environment) const;
@@ -92,13 +95,15 @@ class Runner {
   boost::asio::awaitable<bool> append(std::shared_ptr<Live> live, std::string actor, Outcome outcome,
                                       std::optional<std::string> once);
   void begin(const std::shared_ptr<Live>& live);
+  void forget(const std::string& id, const std::string& target);
 
   boost::asio::any_io_executor io_;
   storage::Journal& journal_;
   const storage::Clock& clock_;
   Performer& performer_;
   RunnerEvents events_;
-  std::map<std::string, std::shared_ptr<Live>> rotations_;  // by id, which sorts by time
+  std::map<std::string, std::shared_ptr<Live>> rotations_;               // by id, which sorts by time
+  std::map<std::string, std::vector<std::shared_ptr<Live>>> of_target_;  // by its name, oldest first
   // Names of targets whose start is on its way to the disk; shared, because a coroutine that is thrown away
   // with the io_context gives its name back after this is gone.
   std::shared_ptr<std::set<std::string>> starting_ = std::make_shared<std::set<std::string>>();

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <map>
 
 #include "commands/views/blocks.h"
 #include "commands/views/drift.h"
@@ -31,10 +32,10 @@ struct Row {
   }
 };
 
-Row row_of(const HomeTab& tab, const Target& target) {
-  Row row{.target = &target, .age = age_of(target, tab.rotations, tab.seen)};
-  for (const auto& state : tab.rotations) {
-    if (state->target.name() != target.name()) continue;
+// `rotations`: the target's own, newest first.
+Row row_of(const HomeTab& tab, const Target& target, const Rotations& rotations) {
+  Row row{.target = &target, .age = age_of(target, rotations, tab.seen)};
+  for (const auto& state : rotations) {
     if (row.live == nullptr && state->live()) row.live = state.get();
   }
   return row;
@@ -96,7 +97,9 @@ std::string what_one_may(Standing standing) {
 json home(const HomeTab& tab) {
   std::vector<Row> rows;
   rows.reserve(tab.targets.size());
-  for (const Target& target : tab.targets) rows.push_back(row_of(tab, target));
+  std::map<std::string, Rotations> of;  // one walk over all of them, not one for each target
+  for (const auto& state : tab.rotations) of[state->target.name()].push_back(state);
+  for (const Target& target : tab.targets) rows.push_back(row_of(tab, target, of[target.name()]));
   std::ranges::sort(rows, {}, [](const Row& row) { return std::pair(row.urgency(), row.target); });
 
   json blocks = json::array({header("Keys"), context(what_one_may(tab.standing))});
