@@ -140,6 +140,30 @@ test('killed while it waits for the sync, it looks again and writes nothing twic
   assert.equal(releases(state).length - releases(before.state).length, 1);
 });
 
+test('two apps that a sync changes get the key at once, and both are watched', async (t) => {
+  const second = 'raxx-worker-002';
+  const stage = await Stage.open({ consumers: 2 });
+  t.after(() => stage.close());
+  for (const one of [app, second]) await stage.act('/fault', { system: 'infisical', kind: 'heroku_sync', app: one, environment: 'prod' });
+  await stage.startBot();
+  const before = await snapshot(stage);
+  await stage.start();
+  const boxes = await stage.message(adasMessages, /What only you can check/);
+  assert.match(boxes.all, /brings the new key to raxx-api-prod, raxx-worker-002.*no app goes first/s);
+  await stage.confirm();
+  const link = await stage.link();
+  assert.equal((await stage.submit(link, await stage.rotateInDashboard(7))).state, 'received');
+  assert.equal((await stage.closed()).context.outcome, 'rotated');
+  const { state, writes } = await since(stage, before);
+  assert.deepEqual(writes, onlyInfisical);
+  for (const one of [app, second]) {
+    const made = (of) => of.heroku.apps.find(({ name }) => name === one).releases.length;
+    assert.equal(made(state) - made(before.state), 1, `one release of ${one}`);
+  }
+  const { consumers } = (await stage.entry('secret.rotate.completed')).context;
+  assert.deepEqual(consumers.map((one) => [one.app, one.by_sync]), [[app, true], [second, true]]);
+});
+
 const refused = {
   'another app than the settings name': [{ app: 'raxx-api-staging' }, /\(heroku raxx-api-staging\).*Add the app to the target's consumers/s],
   'our app, under another name': [{ key_schema: 'PROD_{{secretKey}}' },
@@ -159,7 +183,7 @@ for (const [name, [knob, words]] of Object.entries(refused)) {
   });
 }
 
-test('a sync that also deletes is told of before the click, and does', async (t) => {
+test('a sync that also deletes is told of before the click', async (t) => {
   const stage = await open(t, { knob: { deletes: true }, settings: long });
   await stage.start();
   const boxes = await stage.message(adasMessages, /What only you can check/);
