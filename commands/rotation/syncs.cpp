@@ -160,7 +160,8 @@ std::vector<std::string> sync_warnings(const State& s) {
   std::string how = fmt::format(
       "Infisical's sync brings the new key to {}: Keyturn writes only Infisical, and waits for it.",
       fmt::join(apps, ", "));
-  if (s.target.consumers.size() > 1)
+  // The canary alone by a sync still goes before those that we write.
+  if (apps.size() > 1 || apps.front() != s.target.consumers.front().app)
     how += " That is the sync's to time: no app goes first, to show on it alone that the key works.";
   found.push_back(std::move(how));
   for (const SyncSeen& sync : s.current->event.syncs) {
