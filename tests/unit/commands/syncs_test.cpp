@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "commands/views/messages.h"
 #include "commands/views/progress.h"
 #include "tests/unit/commands/workshop.h"
 
@@ -200,6 +201,13 @@ TEST_CASE("the progress and the evidence say that the sync brought the key") {
   const auto context = completion_context(story.state, story.now).at("consumers").at(0);
   CHECK(context.at("by_sync") == true);
   CHECK(context.at("released_by") == "sync@raxx.example");
+}
+
+TEST_CASE("a stop while a sync is followed doesn't claim to know what the app holds by now") {
+  Story story = following({"canary"});
+  story.happens(Halted{.action = {ActionKind::follow_sync, "canary"}, .sentence = "because of the world"});
+  CHECK_THAT(commands::views::billing_now(story.state),
+             Contains("Billing runs on the old key") && Contains("unless Infisical's sync has brought"));
 }
 
 TEST_CASE("only a failure since the write is this rotation's, and a sync that is gone brings nothing") {
