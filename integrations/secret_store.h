@@ -40,22 +40,31 @@ struct ApprovalPending {
   std::string slug;
 };
 
+// How the newest run of a sync stands. While the store tries a failing run again, it is still running.
+enum class SyncStatus { unknown, pending, running, succeeded, failed };
+
 // Something that copies the store's secrets onward by itself ("secret sync").
 struct SecretSync {
   std::string id;
   std::string destination;  // "heroku"
-  std::string app;          // the destination's app, where it says
+  std::string app;          // the destination's app by its name, where it says
+  std::string app_id;       // and by its id
   std::string environment;  // slug
   std::string path;
   bool automatic = false;
-  bool recursive = false;  // the folders below `path` too
+  bool recursive = false;  // the folders below `path` too, all into one flat list
+  std::string key_schema;  // how a secret is named there: "PROD_{{secretKey}}"; empty: as here
+  bool deletes = false;    // what stands there and not here
+  bool has_run = false;    // successfully, once at least
+  SyncStatus status = SyncStatus::unknown;
+  std::string last_run;  // id of the run that last came to an end, good or bad; empty: none did
 };
 
 // Whether the store copies what stands at `address` onward by itself, beside whatever we do.
 bool copies_onward(const SecretSync& sync, const SecretAddress& address);
 
-// "heroku raxx-api-prod"
-std::string in_words(const SecretSync& sync);
+// The name under which the secret arrives there; empty: the schema holds something that we can't fill in.
+std::string arrives_as(const SecretSync& sync, const SecretAddress& address);
 
 class SecretStore {
  public:

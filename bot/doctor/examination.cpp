@@ -10,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "commands/rotation/syncs.h"
 #include "commands/rotation/vault.h"
 #include "commands/slack_desk.h"
 #include "integrations/heroku/heroku.h"
@@ -260,8 +261,9 @@ class Examination {
       seen.targets[i].stored =
           stored ? Reply<StoredKeySeen>(stored_key(target, *stored)) : std::unexpected(stored.error());
       const auto syncs = co_await replied(infisical_.syncs(target.store.project));
-      seen.targets[i].syncs = syncs ? Reply<std::vector<std::string>>(those_that_copy(target, *syncs))
-                                    : std::unexpected(syncs.error());
+      using Seen = std::vector<commands::rotation::SyncSeen>;
+      seen.targets[i].syncs =
+          syncs ? Reply<Seen>(commands::rotation::syncs_of(target, *syncs)) : std::unexpected(syncs.error());
     }
   }
 
@@ -336,15 +338,6 @@ class Examination {
                        .key = {}};
     if (stored.value && !stored.hidden) seen.key = key_seen(target, *stored.value);
     return seen;
-  }
-
-  static std::vector<std::string> those_that_copy(const commands::Target& target,
-                                                  const std::vector<integrations::SecretSync>& syncs) {
-    std::vector<std::string> found;
-    for (const auto& sync : syncs) {
-      if (integrations::copies_onward(sync, target.store)) found.push_back(integrations::in_words(sync));
-    }
-    return found;
   }
 
   const Config& config_;

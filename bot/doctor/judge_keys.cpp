@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "bot/doctor/judgement.h"
+#include "commands/rotation/syncs.h"
 
 namespace keyturn::bot::doctor {
 namespace {
@@ -104,7 +105,8 @@ Finding judge_stored(const commands::Target& target, const Asked<StoredKeySeen>&
   return judge_stored_key(target, check, **seen);
 }
 
-Finding judge_syncs(const commands::Target& target, const Asked<std::vector<std::string>>& seen) {
+Finding judge_syncs(const commands::Target& target,
+                    const Asked<std::vector<commands::rotation::SyncSeen>>& seen) {
   const std::string check = "secret syncs of " + target.name();
   if (!seen) return unknown(Part::infisical, check, "not read, because of the login", kNotAskedYet);
   if (!*seen) {
@@ -113,15 +115,16 @@ Finding judge_syncs(const commands::Target& target, const Asked<std::vector<std:
         "Infisical -> the project -> Access Control -> Machine Identities: the identity needs to read secret "
         "syncs");
   }
-  if (!(*seen)->empty()) {
-    return wrong(
-        Part::infisical, check,
-        fmt::format("Infisical copies this folder onward by itself ({}): two writers would fight over the "
-                    "app, and a rotation would be refused",
-                    fmt::join(**seen, ", ")),
-        "Infisical -> the project -> Integrations -> Secret Syncs: switch off auto-sync there");
+  if (const auto bar = commands::rotation::barred_by_syncs(target, **seen, /*compromise=*/false))
+    return wrong(Part::infisical, check, "a rotation would be refused. " + bar->why, bar->remedy);
+  std::vector<std::string> followed;
+  for (const auto& consumer : target.consumers) {
+    if (commands::rotation::followed(target, **seen, consumer.app)) followed.push_back(consumer.app);
   }
-  return ok(Part::infisical, check, "none copies it onward");
+  if (followed.empty()) return ok(Part::infisical, check, "none copies it onward");
+  return ok(Part::infisical, check,
+            fmt::format("one brings it to {}: a rotation writes only Infisical there, and follows it",
+                        fmt::join(followed, ", ")));
 }
 
 // ---- Heroku

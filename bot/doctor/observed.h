@@ -96,8 +96,8 @@ struct AppSeen {
 
 struct TargetSeen {
   Asked<StoredKeySeen> stored;
-  Asked<std::vector<std::string>> syncs;  // those that copy the secret onward, in words
-  std::vector<AppSeen> apps;              // in the order of the settings
+  Asked<std::vector<commands::rotation::SyncSeen>> syncs;  // those that copy the secret onward
+  std::vector<AppSeen> apps;                               // in the order of the settings
   std::vector<integrations::Probe>
       probes;  // with the key that Infisical holds; empty: there is none to ask with
   std::optional<integrations::HealthReport> billing;

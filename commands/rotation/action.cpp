@@ -29,6 +29,7 @@ constexpr std::array kWords{
           "asking Stripe whether the old key can do its work"},
     Words{ActionKind::store_key, "store_key", "storing the key in Infisical"},
     Words{ActionKind::update_consumer, "update_consumer", "giving the key to "},
+    Words{ActionKind::follow_sync, "follow_sync", "waiting for Infisical's sync to "},
     Words{ActionKind::await_consumer, "await_consumer", "waiting for the dynos of "},
     Words{ActionKind::watch_consumer, "watch_consumer", "watching the log of "},
     Words{ActionKind::watch_billing, "watch_billing", "watching the billing endpoint"},

@@ -29,6 +29,7 @@ enum class ActionKind {
   probe_previous_key,  // way back: the provider, with the old key: it must still be able to do everything
   store_key,           // the secret store: write, read back
   update_consumer,     // the consumer: set the one variable, read back, find the release
+  follow_sync,         // the consumer: until the store's sync has brought it the key; writes nothing
   await_consumer,      // the consumer: until every dyno runs that release
   watch_consumer,      // the consumer's log, for the watch time
   watch_billing,       // the billing endpoint, for the watch time

@@ -34,6 +34,32 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Started, target, operator_id, ch
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ActionStarted, action)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ActionFailed, action, can_retry, reason, request_id)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OperatorChecked, allowed, reason, name)
+void to_json(nlohmann::json& json, const SyncSeen& sync) {
+  json = {{"id", sync.id},
+          {"destination", sync.destination},
+          {"app", sync.app},
+          {"app_id", sync.app_id},
+          {"variable", sync.variable},
+          {"deletes", sync.deletes},
+          {"has_run", sync.has_run},
+          {"failed", sync.failed}};
+}
+void from_json(const nlohmann::json& json, SyncSeen& sync) {
+  // Older journals have one in words: "heroku raxx-api-prod".
+  if (json.is_string()) {
+    sync = {};
+    sync.destination = json.get<std::string>();
+    return;
+  }
+  sync = {.id = json.value("id", ""),
+          .destination = json.value("destination", ""),
+          .app = json.value("app", ""),
+          .app_id = json.value("app_id", ""),
+          .variable = json.value("variable", ""),
+          .deletes = json.value("deletes", false),
+          .has_run = json.value("has_run", false),
+          .failed = json.value("failed", false)};
+}
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CurrentKeyRead, secret_id, version, fingerprint, kind, hidden,
                                                 rotated_by_store, is_reference, syncs, request_id)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ConsumerInspected, app, fingerprint, holds_master_key,
@@ -51,8 +77,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeyReceived, fingerprint, grace_
                                                 old_key_expires_at, peer, sealed_hash)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeyRejected, code, sentence)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeyStored, version, previous_version, already_there,
-                                                request_id)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ConsumerUpdated, app, already_there, release, request_id)
+                                                request_id, sync_runs)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ConsumerUpdated, app, already_there, release, request_id,
+                                                by_sync, released_by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ConsumerRunning, app, release, dynos, request_id)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(WatchProgressed, app, watched, blind, lines, gaps, failures)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(WatchFinished, totals)

@@ -50,13 +50,23 @@ struct OperatorChecked {
   std::string reason;  // why not
   std::string name;    // as Slack shows it; for people to read, never for a decision
 };
+// A sync that copies the secret onward by itself, as it stood before anything was clicked.
+struct SyncSeen {
+  std::string id;
+  std::string destination;  // "heroku"; in older journals with the app behind it
+  std::string app, app_id;
+  std::string variable;  // the name under which the secret arrives there; empty: nobody can tell
+  bool deletes = false;  // what stands there and not in the store
+  bool has_run = false;  // successfully, once at least
+  bool failed = false;   // the last time
+};
 struct CurrentKeyRead {
   std::string secret_id;
   int version = 0;
   std::string fingerprint;
   std::string kind;  // what its format says: "restricted_key", "master_key", ...
   bool hidden = false, rotated_by_store = false, is_reference = false;
-  std::vector<std::string> syncs;  // what copies this path onward by itself
+  std::vector<SyncSeen> syncs;  // what copies this path onward by itself
   std::string request_id;
 };
 struct ConsumerInspected {
@@ -127,12 +137,16 @@ struct KeyStored {
   int version = 0, previous_version = 0;
   bool already_there = false;
   std::string request_id;
+  // Where a sync is followed: its last run before the write. A failure that is older is none of ours.
+  std::map<std::string, std::string> sync_runs = {};
 };
 struct ConsumerUpdated {
   std::string app;
   bool already_there = false;
   int release = 0;
   std::string request_id;
+  bool by_sync = false;          // Keyturn changed nothing there: the store's sync brought the key
+  std::string released_by = {};  // by_sync: whom Heroku names as the maker of that release
 };
 struct ConsumerRunning {
   std::string app;

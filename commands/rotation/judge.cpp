@@ -5,6 +5,7 @@
 
 #include "commands/json.h"
 #include "commands/rotation/approval.h"
+#include "commands/rotation/syncs.h"
 
 namespace keyturn::commands::rotation {
 
@@ -36,8 +37,6 @@ std::string account_in(const KeyProbed& probed) {
 bool same_newest(const Probe& a, const Probe& b) {
   return !a.newest_object.empty() && a.newest_object == b.newest_object;
 }
-
-std::string join(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 
 Refused refuse(std::string code, std::string sentence, bool alarm = false) {
   return {.code = std::move(code), .sentence = std::move(sentence), .alarm = alarm};
@@ -77,12 +76,8 @@ std::optional<Refused> objection_to_current_key(const State& s, const CurrentKey
     return refuse("not_restricted",
                   fmt::format("What Infisical holds under {} is no restricted key of Stripe.", name));
   }
-  if (!key.syncs.empty()) {
-    return refuse(
-        "sync", fmt::format("Infisical itself copies this path onward ({}). Two writers would fight over the "
-                            "consumer; switch that sync off, or rotate through it.",
-                            join(key.syncs)));
-  }
+  if (const auto bar = barred_by_syncs(s.target, key.syncs, s.compromise))
+    return refuse("sync", fmt::format("{} {} Then start again.", bar->why, bar->remedy));
   return std::nullopt;
 }
 
@@ -179,14 +174,16 @@ Duration propagation_forecast(const State& s) {
   for (const auto& consumer : s.target.consumers) {
     const auto found = s.inspected.find(consumer.app);
     if (found == s.inspected.end()) continue;
-    Duration& takes = &consumer == &s.target.consumers.front() ? first : others;
+    // What a sync changes, it changes as soon as the key is stored, beside the canary.
+    const bool at_once = &consumer == &s.target.consumers.front() || followed(s, consumer.app);
+    Duration& takes = at_once ? first : others;
     takes = std::max(takes, found->second.event.release_takes);
   }
   return first + others + s.target.watch;
 }
 
 std::vector<std::string> warnings(const State& s) {
-  std::vector<std::string> found;
+  std::vector<std::string> found = sync_warnings(s);
   for (const auto& [app, inspected] : s.inspected) {
     if (inspected.event.dynos == 0)
       found.push_back(app + " runs no dyno: nothing there will exercise the new key.");
@@ -365,6 +362,10 @@ nlohmann::json completion_context(const State& s, TimePoint now) {
   for (const auto& [app, updated] : s.updated) {
     json consumer = {
         {"app", app}, {"release", updated.event.release}, {"request_id", updated.event.request_id}};
+    if (updated.event.by_sync) {
+      consumer["by_sync"] = true;
+      consumer["released_by"] = updated.event.released_by;
+    }
     if (const auto running = s.running.find(app); running != s.running.end()) {
       consumer["dynos"] = running->second.event.dynos;
     }

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "commands/rotation/rollout.h"
+#include "commands/rotation/syncs.h"
 #include "integrations/error.h"
 #include "integrations/net/within.h"
 #include "integrations/stripe/key_format.h"
@@ -82,6 +83,8 @@ asio::awaitable<Outcome> RealPerformer::perform(Action action, StatePointer stat
       co_return co_await store_key(state);
     case ActionKind::update_consumer:
       co_return co_await update_consumer(state, action.subject);
+    case ActionKind::follow_sync:
+      co_return co_await follow_sync(state, action.subject);
     case ActionKind::await_consumer:
       co_return co_await await_consumer(state, action.subject);
     case ActionKind::watch_consumer:
@@ -106,9 +109,7 @@ asio::awaitable<Outcome> RealPerformer::read_current_key(StatePointer state) {
                       .is_reference = stored.is_reference,
                       .syncs = {},
                       .request_id = stored.request_id};
-  for (const auto& sync : co_await systems_.store.syncs(address.project)) {
-    if (integrations::copies_onward(sync, address)) read.syncs.push_back(integrations::in_words(sync));
-  }
+  read.syncs = syncs_of(state->target, co_await systems_.store.syncs(address.project));
   Outcome outcome;
   if (stored.value && !stored.hidden) {
     read.fingerprint = systems_.vault.fingerprint(*stored.value);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 
 #include "commands/form_desk.h"
@@ -56,6 +57,12 @@ class RealPerformer final : public Performer {
   boost::asio::awaitable<Outcome> issue_form(StatePointer state, Recorder record);
   boost::asio::awaitable<Outcome> store_key(StatePointer state);
   boost::asio::awaitable<Outcome> update_consumer(StatePointer state, std::string app);
+  boost::asio::awaitable<Outcome> follow_sync(StatePointer state, std::string app);
+  boost::asio::awaitable<std::map<std::string, std::string>> sync_runs(StatePointer state);
+  // The outcome of a change that the app's configuration has: its release, newer than `release_before`. Where
+  // that failed and `mend` says so, another one.
+  boost::asio::awaitable<Outcome> released(StatePointer state, ConsumerUpdated updated, int release_before,
+                                           bool mend);
   boost::asio::awaitable<Outcome> await_consumer(StatePointer state, std::string app);
   boost::asio::awaitable<void> require_key(StatePointer state, std::string app);
   boost::asio::awaitable<Outcome> read_previous_key(StatePointer state);

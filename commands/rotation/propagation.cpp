@@ -21,6 +21,7 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
   const int version_before = put_back ? state->forth.stored->event.version : state->current->event.version;
   const auto key = co_await systems_.vault.open(state->id, std::string(exchange.purpose));
 
+  auto runs = co_await sync_runs(state);
   const auto before = co_await systems_.store.read(address, std::nullopt);
   if (!before.value)
     fail(System::infisical, "Infisical hides the value of " + address.name, /*can_retry=*/false);
@@ -28,7 +29,8 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
     co_return Outcome{.events = {KeyStored{.version = before.version,
                                            .previous_version = version_before,
                                            .already_there = true,
-                                           .request_id = before.request_id}},
+                                           .request_id = before.request_id,
+                                           .sync_runs = std::move(runs)}},
                       .boxes = {}};
   }
   // Another version of the same value (a comment, or somebody who put it back) is no conflict.
@@ -59,7 +61,8 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
   co_return Outcome{.events = {KeyStored{.version = after.version,
                                          .previous_version = before.version,
                                          .already_there = false,
-                                         .request_id = written.request_id}},
+                                         .request_id = written.request_id,
+                                         .sync_runs = std::move(runs)}},
                     .boxes = {}};
 }
 
@@ -142,27 +145,31 @@ asio::awaitable<Outcome> RealPerformer::update_consumer(StatePointer state, std:
            after.request_id);
     }
   }
-  const auto releases = co_await systems_.consumer.releases(app, kReleasesLookedAt);
+  ConsumerUpdated updated{.app = app, .already_there = already_there, .request_id = request_id};
+  co_return co_await released(state, std::move(updated), release_before, /*mend=*/already_there);
+}
+
+asio::awaitable<Outcome> RealPerformer::released(StatePointer state, ConsumerUpdated updated,
+                                                 int release_before, bool mend) {
+  const auto releases = co_await systems_.consumer.releases(updated.app, kReleasesLookedAt);
+  const bool fresh = !releases.empty() && releases.front().version > release_before;
   // On the way back an app may never have had the new key: then no release is wanted, nor mended.
-  const bool untouched =
-      state->way_back() && already_there && !releases.empty() && releases.front().version <= release_before;
-  if (untouched) {
-    co_return Outcome{
-        .events = {ConsumerUpdated{
-            .app = app, .already_there = true, .release = newest_good(releases), .request_id = request_id}},
-        .boxes = {}};
+  if (state->way_back() && updated.already_there && !releases.empty() && !fresh) {
+    updated.release = newest_good(releases);
+    co_return Outcome{.events = {std::move(updated)}, .boxes = {}};
   }
-  if (releases.empty() || releases.front().version <= release_before) {
-    fail(System::heroku, app + " has made no release for the change yet", /*can_retry=*/true, request_id);
+  if (!fresh) {
+    fail(System::heroku, updated.app + " has made no release for the change yet", /*can_retry=*/true,
+         updated.request_id);
   }
-  int release = releases.front().version;
+  updated.release = releases.front().version;
+  if (updated.by_sync) updated.released_by = releases.front().user;
   // A change whose release failed stays in the configuration, and nothing runs it.
-  if (already_there && has_failed(releases, release))
-    release = (co_await systems_.consumer.release_again(app, released_code(app, releases))).version;
-  co_return Outcome{
-      .events = {ConsumerUpdated{
-          .app = app, .already_there = already_there, .release = release, .request_id = request_id}},
-      .boxes = {}};
+  if (mend && has_failed(releases, updated.release)) {
+    const std::string code = released_code(updated.app, releases);
+    updated.release = (co_await systems_.consumer.release_again(updated.app, code)).version;
+  }
+  co_return Outcome{.events = {std::move(updated)}, .boxes = {}};
 }
 
 asio::awaitable<Outcome> RealPerformer::await_consumer(StatePointer state, std::string app) {

@@ -72,7 +72,9 @@ struct OutcomeOf {
   Result operator()(const BillingChecked&) const { return Action{ActionKind::check_billing, {}}; }
   Result operator()(const FormSent&) const { return Action{ActionKind::issue_form, {}}; }
   Result operator()(const KeyStored&) const { return Action{ActionKind::store_key, {}}; }
-  Result operator()(const ConsumerUpdated& e) const { return Action{ActionKind::update_consumer, e.app}; }
+  Result operator()(const ConsumerUpdated& e) const {
+    return Action{e.by_sync ? ActionKind::follow_sync : ActionKind::update_consumer, e.app};
+  }
   Result operator()(const ConsumerRunning& e) const { return Action{ActionKind::await_consumer, e.app}; }
   Result operator()(const WatchFinished& e) const { return Action{ActionKind::watch_consumer, e.totals.app}; }
   Result operator()(const BillingWatched&) const { return Action{ActionKind::watch_billing, {}}; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "commands/rotation/judge.h"
+#include "commands/rotation/syncs.h"
 
 namespace keyturn::commands::rotation {
 
@@ -80,15 +81,17 @@ Step store(const State& s, TimePoint now) {
 }
 
 Step propagate(const State& s, TimePoint now) {
+  const std::string& canary = s.target.consumers.front().app;
   std::vector<Action> missing;
   for (const auto& consumer : s.target.consumers) {
-    const bool canary = &consumer == &s.target.consumers.front();
+    // What a sync changes doesn't wait for the canary, whatever we would like.
+    const bool follows = followed(s, consumer.app);
+    if (!follows && consumer.app != canary && !s.running.contains(canary)) continue;
     if (!s.updated.contains(consumer.app)) {
-      missing.push_back({ActionKind::update_consumer, consumer.app});
+      missing.push_back({follows ? ActionKind::follow_sync : ActionKind::update_consumer, consumer.app});
     } else if (!s.running.contains(consumer.app)) {
       missing.push_back({ActionKind::await_consumer, consumer.app});
     }
-    if (canary && !missing.empty()) break;
   }
   if (missing.empty()) return std::nullopt;
   return attempt_all(s, now, missing);

@@ -42,7 +42,7 @@ Step wait_for_a_person(const State& state, TimePoint now);
 // The secret store holds the key of this leg.
 Step store(const State& state, TimePoint now);
 // Every consumer runs with it: the canary first; the others, together, only once every dyno of the canary
-// does.
+// does. Those that the store's own sync changes are followed from the start.
 Step propagate(const State& state, TimePoint now);
 // Logs and the billing endpoint, for the watch time.
 Step verify(const State& state, TimePoint now);

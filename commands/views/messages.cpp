@@ -6,6 +6,7 @@
 #include "commands/rotation/attendance.h"
 #include "commands/rotation/decide.h"
 #include "commands/rotation/judge.h"
+#include "commands/rotation/syncs.h"
 #include "commands/rotation/way_back.h"
 #include "commands/views/approval.h"
 #include "commands/views/attendance.h"
@@ -114,8 +115,9 @@ std::string billing_now(const State& s) {
   }
   if (s.old_key_deleted()) return "*The old key is dead*: billing fails until the new key is in place.";
   if (s.received) {
-    return fmt::format("Billing runs on the old key, which expires {}.",
-                       date(s.received->event.old_key_expires_at));
+    return fmt::format(
+        "Billing runs on the old key, which expires {}{}.", date(s.received->event.old_key_expires_at),
+        s.stored && follows_any(s) ? ", unless Infisical's sync has brought the new one by now" : "");
   }
   return "Billing runs on the old key. If \"Rotate API key\" was clicked already, that key is expiring now.";
 }

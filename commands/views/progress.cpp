@@ -6,6 +6,7 @@
 #include "commands/rotation/approval.h"
 #include "commands/rotation/decide.h"
 #include "commands/rotation/judge.h"
+#include "commands/rotation/syncs.h"
 #include "commands/views/approval.h"
 #include "commands/views/blocks.h"
 
@@ -173,17 +174,25 @@ Line propagated(const State& s, const ConsumerTarget& consumer) {
   const std::string app = escape(consumer.app);
   const auto updated = s.updated.find(consumer.app);
   if (updated == s.updated.end()) {
-    const Action action{ActionKind::update_consumer, consumer.app};
+    const bool follows = followed(s, consumer.app);
+    const Action action{follows ? ActionKind::follow_sync : ActionKind::update_consumer, consumer.app};
+    const std::string_view what = follows ? s.way_back() ? "Infisical's sync brings the old key back to "
+                                                         : "Infisical's sync brings the new key to "
+                                  : s.way_back() ? "Give the old key back to "
+                                                 : "Give the new key to ";
     return {mark(false, s.in_flight.contains(action) || s.tries.contains(action)),
-            (s.way_back() ? "Give the old key back to " : "Give the new key to ") + app + trouble(s, action)};
+            std::string(what) + app + trouble(s, action)};
   }
   const auto running = s.running.find(consumer.app);
   const int release =
       running == s.running.end() ? updated->second.event.release : running->second.event.release;
   if (running == s.running.end()) {
-    return {Mark::doing, fmt::format("{}: release v{} made, waiting for its dynos{}{}", app, release,
-                                     request(updated->second.event.request_id),
-                                     trouble(s, {ActionKind::await_consumer, consumer.app}))};
+    return {
+        Mark::doing,
+        fmt::format("{}: {} v{} made, waiting for its dynos{}{}", app,
+                    updated->second.event.by_sync ? "the key came by Infisical's sync, release" : "release",
+                    release, request(updated->second.event.request_id),
+                    trouble(s, {ActionKind::await_consumer, consumer.app}))};
   }
   if (running->second.event.dynos == 0)
     return {Mark::done, fmt::format("{}: release v{}; no dynos to wait for", app, release)};

@@ -122,6 +122,25 @@ asio::awaitable<void> release_fails(Operator& ada) {
   co_await up_to_the_proof(ada);
 }
 
+asio::awaitable<void> sync_fails(Operator& ada) {
+  const auto grace = co_await up_to_the_click(ada, kCommand);
+  const json sync{{"app", kProductionApp}};
+  const auto of_sync = [&](const char* kind, json more = json::object()) {
+    more.update(sync);
+    more["kind"] = kind;
+    return fault("infisical", std::move(more));
+  };
+  ada.tell("infisical", "has a sync to Heroku whose connection is broken by now");
+  co_await ada.does("/fault", of_sync("sync_fails"));
+  co_await ada.hand_over(co_await ada.rotate_in_dashboard(grace), grace);
+  co_await ada.hears(kOpsChannel, "the sync that brings it there has failed");
+  ada.tell("grace", "mends the connection in Infisical, and presses Trigger Sync");
+  co_await ada.does("/fault", of_sync("sync_fails", {{"on", false}}));
+  co_await ada.does("/fault", of_sync("sync_now"));
+  co_await ada.press("rotation_retry", "Try again");
+  co_await up_to_the_proof(ada);
+}
+
 asio::awaitable<void> slack_quiet(Operator& ada) {
   const auto grace = co_await up_to_the_click(ada, kCommand);
   const std::string key = co_await ada.rotate_in_dashboard(grace);
@@ -172,6 +191,10 @@ asio::awaitable<void> already_dead(Operator& ada) {
 
 void wants_approval(World& world) {
   world.infisical.fault({{"kind", "approval_policy"}, {"on", true}, {"environment", "prod"}});
+}
+
+void syncs_to_heroku(World& world) {
+  world.infisical.fault({{"kind", "heroku_sync"}, {"app", kProductionApp}, {"environment", "prod"}});
 }
 
 void drifts(World& world) {
@@ -283,6 +306,21 @@ std::vector<Drill> all_drills() {
        .scene = {},
        .play = release_fails,
        .questions = rotated({said_in_channel("stopped", "the channel was told that it stopped")})},
+      {.name = "sync-fails",
+       .title = "Infisical’s sync fails",
+       .sentence = "Infisical itself brings the app its key, and its connection to Heroku is broken.",
+       .steps = steps({"Break things: press That sync fails; then paste the new key.",
+                       "The rotation stops. Press Mend that sync and Trigger the sync, then Try again."}),
+       .should_have_seen = {"Before the click: Keyturn writes only Infisical, and waits for the sync.",
+                            "Infisical holds the new key and the app the old one: that is said, and billing "
+                            "runs on the old key until its deadline.",
+                            "Nobody else writes into the app meanwhile: two writers would fight."},
+       .scene = syncs_to_heroku,
+       .play = sync_fails,
+       .questions = rotated({said_in_channel("the sync that brings it there has failed",
+                                             "the channel was told what holds which key"),
+                             said_to_operator("Keyturn writes only Infisical",
+                                              "the operator knew of the sync before the click")})},
       {.name = "slack-quiet",
        .title = "Slack goes quiet",
        .sentence = "Slack is gone right after the key was handed over.",

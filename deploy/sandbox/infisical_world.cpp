@@ -226,6 +226,31 @@ InfisicalSecret* InfisicalWorld::live(const std::string& environment, const std:
   return const_cast<InfisicalSecret*>(std::as_const(*this).live(environment, path, name));
 }
 
+std::map<std::string, std::string> InfisicalWorld::values(const std::string& environment,
+                                                          const std::string& path) const {
+  std::map<std::string, std::string> found;
+  for (const InfisicalSecret& secret : secrets_)
+    if (!secret.deleted && secret.environment == environment && secret.path == path)
+      found[secret.name] = expanded(secret, secret.newest().value);
+  return found;
+}
+
+int InfisicalWorld::changes(const std::string& environment, const std::string& path) const {
+  int count = 0;
+  for (const InfisicalSecret& secret : secrets_)
+    if (secret.environment == environment && secret.path == path)
+      count += static_cast<int>(secret.versions.size()) + (secret.deleted ? 1 : 0);
+  return count;
+}
+
+std::vector<SecretSync*> InfisicalWorld::syncs_to(const std::string& app) {
+  std::vector<SecretSync*> found;
+  for (SecretSync& sync : syncs_)
+    if (sync.app() == app) found.push_back(&sync);
+  if (found.empty()) throw std::invalid_argument("no sync to " + app);
+  return found;
+}
+
 InfisicalWorld::Token* InfisicalWorld::token(const std::string& value) {
   const auto found =
       std::find_if(tokens_.begin(), tokens_.end(), [&](const Token& t) { return t.value == value; });
@@ -264,9 +289,11 @@ json InfisicalWorld::state() const {
                       {"client_id", who.client_id},
                       {"read_only", who.read_only},
                       {"locked", who.locked_until > now()}});
-  return {{"project", project_},   {"environments", environments_}, {"secrets", std::move(rows)},
-          {"identities", people},  {"approvals", approvals_},       {"faults", faults_.state()},
-          {"requests", requests()}};
+  auto syncs = json::array();
+  for (const SecretSync& sync : syncs_) syncs.push_back(sync.state());
+  return {{"syncs", std::move(syncs)},  {"project", project_},   {"environments", environments_},
+          {"secrets", std::move(rows)}, {"identities", people},  {"approvals", approvals_},
+          {"faults", faults_.state()},  {"requests", requests()}};
 }
 
 net::Response InfisicalWorld::answer(const net::ServerRequest& request) {
@@ -620,21 +647,7 @@ net::Response InfisicalWorld::list_syncs(const Identity& who, const std::string&
   if (auto refused = refuse_address({.project = project, .environment = environments_.front()}, who))
     return std::move(*refused);
   auto rows = json::array();
-  for (const SecretSyncSeed& sync : syncs_)
-    rows.push_back(
-        {{"id", sync.id},
-         {"name", sync.app + "-sync"},
-         {"projectId", project_},
-         {"destination", "heroku"},
-         {"destinationConfig", {{"app", sync.app}, {"appName", sync.app}}},
-         {"isAutoSyncEnabled", sync.automatic},
-         {"syncStatus", "succeeded"},
-         {"lastSyncedAt", storage::to_iso8601(now())},
-         {"environment", {{"id", sync.id}, {"name", sync.environment}, {"slug", sync.environment}}},
-         {"folder", {{"id", sync.id}, {"path", sync.path}}},
-         {"connection", {{"app", "heroku"}, {"id", sync.id}, {"name", "heroku"}}},
-         {"syncOptions",
-          {{"initialSyncBehavior", "overwrite-destination"}, {"disableSecretDeletion", true}}}});
+  for (const SecretSync& sync : syncs_) rows.push_back(sync.row(project_));
   return reply(200, {{"secretSyncs", std::move(rows)}});
 }
 
@@ -667,10 +680,11 @@ bool InfisicalWorld::turn_knob(const json& knob) {
   } else if (kind == "foreign_write") {
     put(environment, knob.at("name"), knob.at("value"), "somebody else");
   } else if (kind == "heroku_sync") {
-    add_sync({.id = random_uuid(),
-              .app = knob.at("app"),
-              .environment = environment,
-              .automatic = knob.value("automatic", true)});
+    syncs_.emplace_back(knob, changes(environment, knob.value("path", "/")), now());
+  } else if (kind == "sync_fails") {
+    for (SecretSync* sync : syncs_to(knob.at("app"))) sync->break_it(on);
+  } else if (kind == "sync_now") {
+    for (SecretSync* sync : syncs_to(knob.at("app"))) sync->trigger(now());
   } else {
     return false;
   }

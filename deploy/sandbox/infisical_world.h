@@ -12,8 +12,12 @@
 //        {"kind":"rotated_secret","name":"STRIPE_RESTRICTED_KEY","environment":"prod","on":true}
 //        {"kind":"expire_tokens"}, {"kind":"revoke_tokens"}   at once, those handed out so far
 //        {"kind":"foreign_write","name":N,"environment":E,"value":"..."}   somebody else writes now
-//        {"kind":"heroku_sync","app":"raxx-api-prod","environment":"prod","automatic":true}  listed, and runs
-//        3 s late
+//        {"kind":"heroku_sync","app":"raxx-api-prod","environment":"prod"}  a secret sync to that app, which
+//        has been there for long; also "path":"/", "automatic":false (only by hand), "recursive":true,
+//        "key_schema":"PROD_{{secretKey}}", "deletes":true (what Infisical doesn't hold), "status":"failed"
+//        or "never" (how its last run ended)
+//        {"kind":"sync_fails","app":"raxx-api-prod","on":true}   its runs fail from now on
+//        {"kind":"sync_now","app":"raxx-api-prod"}   somebody presses "Trigger Sync"
 #pragma once
 
 #include <deque>
@@ -22,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "deploy/sandbox/secret_sync.h"
 #include "deploy/sandbox/timing.h"
 #include "deploy/sandbox/vendor.h"
 
@@ -45,14 +50,6 @@ struct InfisicalSecret {
   bool rotated_by_infisical = false;
 
   const SecretVersion& newest() const { return versions.back(); }
-};
-
-struct SecretSyncSeed {
-  std::string id;
-  std::string app;
-  std::string environment;
-  std::string path = "/";
-  bool automatic = true;
 };
 
 class InfisicalWorld final : public Vendor {
@@ -81,8 +78,10 @@ class InfisicalWorld final : public Vendor {
           std::string comment = "");
   void remove(const std::string& environment, const std::string& name);
   const InfisicalSecret* find(const std::string& environment, const std::string& name) const;
-  void add_sync(SecretSyncSeed sync) { syncs_.push_back(std::move(sync)); }
-  const std::vector<SecretSyncSeed>& syncs() const { return syncs_; }
+  std::deque<SecretSync>& syncs() { return syncs_; }
+  // What a sync copies: the values of a folder's secrets, by name; and how often they were written so far.
+  std::map<std::string, std::string> values(const std::string& environment, const std::string& path) const;
+  int changes(const std::string& environment, const std::string& path) const;
 
   nlohmann::json state() const override;
   net::Response answer(const net::ServerRequest& request) override;
@@ -138,6 +137,7 @@ class InfisicalWorld final : public Vendor {
   MaybeResponse refuse_write(const std::string& method, const nlohmann::json& fields, const Address& address,
                              const Identity& identity);
   void approve_all();
+  std::vector<SecretSync*> syncs_to(const std::string& app);  // throws when there is none
   net::Response list_syncs(const Identity& identity, const std::string& project) const;
   nlohmann::json read_body(const InfisicalSecret& secret, bool hidden, bool expand) const;
   nlohmann::json version_body(const InfisicalSecret& secret, const SecretVersion& version, bool hidden) const;
@@ -156,7 +156,7 @@ class InfisicalWorld final : public Vendor {
   std::deque<Identity> identities_;
   std::deque<Token> tokens_;
   std::deque<InfisicalSecret> secrets_;
-  std::vector<SecretSyncSeed> syncs_;
+  std::deque<SecretSync> syncs_;
   nlohmann::json approvals_ = nlohmann::json::array();  // for people to read
   std::vector<ChangeRequest> waiting_;
   Knobs knobs_;

@@ -17,6 +17,13 @@ struct SandboxTiming {
   storage::Duration lockout = std::chrono::minutes(5);
   storage::Duration lockout_counter_reset = std::chrono::seconds(30);
 
+  // A secret sync runs this long after the last write to its path (real: 3 s) and its turn in the queue
+  // (real: up to 10 s); a try that failed is repeated after this time, then after twice as long, and so on
+  // (real: 3 s).
+  storage::Duration sync_debounce = std::chrono::milliseconds(300);
+  storage::Duration sync_queue = std::chrono::milliseconds(200);
+  storage::Duration sync_retry = std::chrono::milliseconds(50);
+
   // Heroku: a release is pending this long; then each dyno in turn is stopped, starting, and up.
   storage::Duration release_pending = std::chrono::milliseconds(300);
   storage::Duration dyno_stops = std::chrono::milliseconds(100);

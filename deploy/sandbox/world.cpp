@@ -8,7 +8,7 @@ namespace keyturn::sandbox {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(50);
-constexpr auto kSyncDebounce = std::chrono::seconds(3);  // Infisical waits this long after a write
+constexpr const char* kSyncUser = "infisical-sync@raxx.example";  // of Infisical's connection to Heroku
 
 }  // namespace
 
@@ -19,7 +19,8 @@ World::World(boost::asio::any_io_executor executor, const storage::Clock& clock,
       billing(clock, timing, heroku, kProductionApp, kVariable),
       billing_staging(clock, timing, heroku, kStagingApp, kVariable),
       io_(std::move(executor)),
-      clock_(clock) {
+      clock_(clock),
+      timing_(timing) {
   seed(*this);
 }
 
@@ -41,21 +42,16 @@ boost::asio::awaitable<void> World::keep_time() {
   }
 }
 
-// A sync copies every secret of its environment in one change, once the writes have been quiet for a moment.
 void World::run_syncs() {
-  for (const SecretSyncSeed& sync : infisical.syncs()) {
-    const InfisicalSecret* secret = infisical.find(sync.environment, kVariable);
-    if (!sync.automatic || secret == nullptr) continue;
-    auto& [version, since] = sync_seen_[sync.id];
-    if (version != secret->newest().version) {
-      const bool first = version == 0;  // what was there when the sync was made counts as copied
-      version = secret->newest().version;
-      since = first ? storage::TimePoint{} : clock_.now();
-      continue;
+  for (SecretSync& sync : infisical.syncs()) {
+    if (!sync.due(infisical.changes(sync.environment(), sync.path()), clock_.now(), timing_)) continue;
+    const HerokuApp* app = heroku.find(sync.app());
+    const bool works = !sync.broken() && app != nullptr;
+    if (works) {
+      const auto change = sync.change(infisical.values(sync.environment(), sync.path()), app->config);
+      heroku.set_configs(sync.app(), change, kSyncUser);
     }
-    if (since == storage::TimePoint{} || clock_.now() - since < kSyncDebounce) continue;
-    since = {};
-    heroku.set_config(sync.app, kVariable, secret->newest().value, "infisical-sync@raxx.example");
+    sync.tried(works, clock_.now(), timing_);
   }
 }
 

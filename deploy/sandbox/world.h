@@ -64,8 +64,7 @@ struct World {
 
   boost::asio::any_io_executor io_;
   const storage::Clock& clock_;
-  std::map<std::string, std::pair<int, storage::TimePoint>>
-      sync_seen_;  // newest version, and when it was first seen
+  const SandboxTiming timing_;
 };
 
 // Names for so many apps that use the live key beside the one that has the billing endpoint.

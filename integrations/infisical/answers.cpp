@@ -15,6 +15,7 @@ using integrations::Call;
 using integrations::Effect;
 using integrations::Failure;
 using integrations::string_at;
+using integrations::SyncStatus;
 using integrations::System;
 using nlohmann::json;
 
@@ -121,20 +122,39 @@ ApiError refused(const net::Response& response, const json& body, std::string re
   return ApiError(std::move(details));
 }
 
+SyncStatus read_sync_status(const std::string& word) {
+  if (word == "pending") return SyncStatus::pending;
+  if (word == "running") return SyncStatus::running;
+  if (word == "succeeded") return SyncStatus::succeeded;
+  if (word == "failed") return SyncStatus::failed;
+  return SyncStatus::unknown;
+}
+
+// Fields as in the API reference (infisical.com/docs/api-reference/endpoints/secret-syncs/heroku/list).
 integrations::SecretSync read_sync(const net::Response& response, const json& row) {
   const json& config = integrations::value_at(row, "destinationConfig");
+  const json& options = integrations::value_at(row, "syncOptions");
+  const json& schema = integrations::value_at(options, "keySchema");
   const std::string app_name = string_at(config, "appName");  // Heroku: the name; "app" is the app's id
-  integrations::SecretSync sync{
-      .id = string_at(row, "id"),
-      .destination = string_at(row, "destination"),
-      .app = app_name.empty() ? string_at(config, "app") : app_name,
-      .environment = string_at(integrations::value_at(row, "environment"), "slug"),
-      .path = string_at(integrations::value_at(row, "folder"), "path"),
-      .automatic = integrations::true_at(row, "isAutoSyncEnabled"),
-      .recursive = integrations::true_at(integrations::value_at(row, "syncOptions"), "recursive")};
-  // A sync that can't be read must not look like none: it may overwrite what we write.
+  integrations::SecretSync sync{.id = string_at(row, "id"),
+                                .destination = string_at(row, "destination"),
+                                .app = app_name.empty() ? string_at(config, "app") : app_name,
+                                .app_id = string_at(config, "app"),
+                                .environment = string_at(integrations::value_at(row, "environment"), "slug"),
+                                .path = string_at(integrations::value_at(row, "folder"), "path"),
+                                .automatic = integrations::true_at(row, "isAutoSyncEnabled"),
+                                .recursive = integrations::true_at(options, "recursive"),
+                                .key_schema = string_at(options, "keySchema"),
+                                .deletes = !integrations::true_at(options, "disableSecretDeletion"),
+                                .has_run = !string_at(row, "lastSyncedAt").empty(),
+                                .status = read_sync_status(string_at(row, "syncStatus")),
+                                .last_run = string_at(row, "lastSyncJobId")};
+  // A sync that can't be read must not look like none, nor like a harmless one: it may overwrite what we
+  // write.
   if (sync.destination.empty())
     throw integrations::not_understood(kSyncs, response, "a sync without a destination");
+  if (!schema.is_null() && !schema.is_string())
+    throw integrations::not_understood(kSyncs, response, "a sync whose key schema is no text");
   return sync;
 }
 

@@ -172,8 +172,12 @@ test('a value that Infisical hides, rotates itself, or copies onward', async () 
   await fault('infisical', { kind: 'rotated_secret', name: 'STRIPE_RESTRICTED_KEY', environment: 'prod' });
   await finds(['Infisical', 'wrong', /rotates it itself/]);
   await clear();
+  await fault('infisical', { kind: 'heroku_sync', app: 'raxx-api-staging', environment: 'prod' });
+  await finds(['Infisical', 'wrong', /a rotation would be refused\. Infisical itself copies this path onward \(heroku raxx-api-staging\)/]);
+  await clear();
   await fault('infisical', { kind: 'heroku_sync', app: 'raxx-api-prod', environment: 'prod' });
-  await finds(['Infisical', 'wrong', /copies this folder onward by itself \(heroku raxx-api-prod\)/]);
+  const { findings: followed } = await healthy();
+  assert.ok(followed.some(({ text }) => /one brings it to raxx-api-prod: a rotation writes only Infisical there/.test(text)));
 });
 
 test('a wrong client secret is tried exactly once', async () => {

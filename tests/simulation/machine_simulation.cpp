@@ -107,6 +107,7 @@ MachineSimulation::MachineSimulation(std::uint64_t seed, Duration outage)
   if (outage_ == Duration::zero() && dice_.chance(0.05)) outage_ = dice_.between(1min, 3h);
   if (dice_.chance(0.2)) world_.expiry_is_late_by = dice_.between(1min, 3h);
   world_.deleted_is_unknown = dice_.chance(0.5);
+  world_.syncs = seed % 5 == 0;
 }
 
 MachineSimulation::~MachineSimulation() = default;

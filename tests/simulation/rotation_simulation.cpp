@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "commands/rotation/approval.h"
+#include "commands/rotation/syncs.h"
 #include "commands/rotation/way_back.h"
 #include "commands/views/messages.h"
 #include "tests/unit/commands/slack_rules.h"
@@ -45,6 +46,7 @@ RotationSimulation::RotationSimulation(std::uint64_t seed, bool calm)
   }
   auto target = simulated_target(dice_);
   target.second_approver = seed % 3 == 0;  // not by the dice: the other seeds keep their stories
+  world_.syncs = seed % 5 == 0;
   append({Started{.target = std::move(target),
                   .operator_id = "U1",
                   .channel = "C1",
@@ -110,6 +112,7 @@ void RotationSimulation::check_action(const Action& action) {
       require(has(state_.way_back() ? kOldKey : kNewKey), "a key is gone before the consumers have it");
       const std::string& canary = state_.target.consumers.front().app;
       require(action.subject == canary || state_.running.contains(canary), "a consumer before the canary");
+      require(!followed(state_, action.subject), "two writers: a consumer is changed that a sync changes");
       break;
     }
     default:

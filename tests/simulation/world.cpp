@@ -83,6 +83,20 @@ std::vector<std::string> World::strays(const State& state) {
   return found;
 }
 
+void World::give(const std::string& app, const std::string& key) {
+  if (held_by(app) != key) releases_[app] = std::max(releases_[app], 10) + 1;
+  held_[app] = key;
+}
+
+// The sync copies what the store holds, when it comes to it; a look that finds nothing yet is looked again.
+std::vector<Event> World::follow(const std::string& app, const State& state) {
+  if (!dice_.chance(0.3)) give(app, stored_);
+  if (held_by(app) != wanted(state))
+    return {failure({ActionKind::follow_sync, app}, true, "nothing has come yet")};
+  return {ConsumerUpdated{
+      .app = app, .already_there = false, .release = releases_[app], .request_id = {}, .by_sync = true}};
+}
+
 std::vector<Event> World::perform(const Action& action, const State& state, TimePoint now) {
   if (now < down_until) return {failure(action, true, "it answered with a server error (503)")};
   if (broken_.contains(action)) return {failure(action, false, "still broken")};
@@ -95,8 +109,19 @@ std::vector<Event> World::perform(const Action& action, const State& state, Time
   switch (action.kind) {
     case ActionKind::check_operator:
       return {OperatorChecked{!dice_.chance(final_trouble_), "not allowed"}};
-    case ActionKind::read_current_key:
-      return {current_key()};
+    case ActionKind::read_current_key: {
+      CurrentKeyRead read = current_key();
+      if (syncs) {
+        const auto& first = state.target.consumers.front();
+        read.syncs = {SyncSeen{.id = "sync-1",
+                               .destination = "heroku",
+                               .app = first.app,
+                               .app_id = {},
+                               .variable = first.variable,
+                               .has_run = true}};
+      }
+      return {read};
+    }
     case ActionKind::inspect_consumer: {
       ConsumerInspected seen = inspected(app);
       if (dice_.chance(final_trouble_)) seen.fingerprint = "drifted";
@@ -136,12 +161,13 @@ std::vector<Event> World::perform(const Action& action, const State& state, Time
     }
     case ActionKind::update_consumer: {
       const bool there = held_by(app) == wanted(state);
-      if (!there) releases_[app] = std::max(releases_[app], 10) + 1;
-      held_[app] = wanted(state);
+      give(app, wanted(state));
       if (dice_.chance(trouble_)) return {failure(action, true, "the answer was lost")};
       return {
           ConsumerUpdated{.app = app, .already_there = there, .release = releases_[app], .request_id = {}}};
     }
+    case ActionKind::follow_sync:
+      return follow(app, state);
     case ActionKind::await_consumer:
       return {ConsumerRunning{.app = app, .release = releases_[app], .dynos = 2, .request_id = {}}};
     case ActionKind::watch_consumer: {

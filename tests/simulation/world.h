@@ -77,11 +77,14 @@ class World {
   Duration expiry_is_late_by{};    // the dashboard's deadline is not the one told to the form
   bool deleted_is_unknown = true;  // how Stripe names a key that "Now" deleted
   bool log_shows_failure = false;  // until a person has looked
+  bool syncs = false;              // the store copies the key to the first app by itself
   TimePoint down_until;            // until then every system answers with a server error
 
  private:
   std::vector<std::string> strays(const State& state);
   static std::string wanted(const State& state);  // the key that is to be everywhere
+  std::vector<Event> follow(const std::string& app, const State& state);
+  void give(const std::string& app, const std::string& key);
   std::vector<Event> probe(ActionKind purpose, const State& state, TimePoint now);
   Probe ask_old(const std::string& endpoint, TimePoint now);
   Probe ask_new(const std::string& fingerprint, const std::string& endpoint, TimePoint now);

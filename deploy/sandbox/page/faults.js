@@ -21,6 +21,10 @@ const FAULTS = [
   ['Infisical', [
     ['Changes need approval', 'A write answers 200 with a change request, and the secret stays as it was.', '/fault', { system: 'infisical', kind: 'approval_policy', on: true, environment: 'prod' }],
     ['Approve the change', 'Somebody with the right to do so approves what waits, and the policy goes.', '/fault', { system: 'infisical', kind: 'approve' }, 'Approve'],
+    ['A sync to Heroku', 'Infisical itself brings raxx-api-prod every secret of the folder, as a secret sync does.', '/fault', { system: 'infisical', kind: 'heroku_sync', app: 'raxx-api-prod', environment: 'prod' }, 'Add'],
+    ['That sync fails', 'Its runs fail from now on, each after five tries.', '/fault', { system: 'infisical', kind: 'sync_fails', app: 'raxx-api-prod', on: true }],
+    ['Mend that sync', 'Its runs work again; the next one comes with a write, or when somebody triggers it.', '/fault', { system: 'infisical', kind: 'sync_fails', app: 'raxx-api-prod', on: false }, 'Mend'],
+    ['Trigger the sync', 'As its button in Infisical does.', '/fault', { system: 'infisical', kind: 'sync_now', app: 'raxx-api-prod' }, 'Trigger'],
     ['Values hidden', 'The machine identity may not see values any more.', '/fault', { system: 'infisical', kind: 'hidden_value', on: true }],
     ['Read only', 'It may not write any more.', '/fault', { system: 'infisical', kind: 'read_only', on: true }],
     ['Tokens expire', 'All access tokens are over now.', '/fault', { system: 'infisical', kind: 'expire_tokens' }],

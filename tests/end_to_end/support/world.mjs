@@ -80,14 +80,14 @@ export async function assertRefused(stage, before, { user, words, code, command 
 }
 
 // The whole of a finished rotation by ada, looked at from the outside: done once in spite of all that happened on the
-// way, told once, and nothing else in the world has changed. `before` was taken before the start. `repeated`: the command
-// may have been typed again, because a bot that died had begun and not answered.
-export async function assertRotatedOnce(stage, before, key, { repeated = false } = {}) {
+// way, told once, and nothing else in the world has changed. `before` was taken before the start. `written`: what the bot
+// did to the vendors. `repeated`: the command may have been typed again, because a bot that died had begun and not answered.
+export async function assertRotatedOnce(stage, before, key, { written = oneRotation, repeated = false } = {}) {
   for (const channel of [ops, adasMessages]) await stage.message(channel, /closed: rotated/);
   await stage.message(ops, /is dead\./);
   const now = await since(stage, before);
 
-  assert.deepEqual(now.writes, oneRotation);
+  assert.deepEqual(now.writes, written);
   assertOnlyThisChanged(holdings(before.state), holdings(now.state), key.slice(-6));
 
   // The journal: every milestone once, in this order, by whom it was.

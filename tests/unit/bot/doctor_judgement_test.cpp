@@ -78,7 +78,7 @@ Observed healthy() {
   TargetSeen target;
   const KeySeen key{.kind = Pasted::restricted_key, .fingerprint = kFingerprint};
   target.stored = StoredKeySeen{.version = 3, .key = key};
-  target.syncs = std::vector<std::string>();
+  target.syncs = std::vector<commands::rotation::SyncSeen>();
   AppSeen app;
   app.info = integrations::AppInfo{.name = "raxx-api-prod"};
   app.variable = VariableSeen{.key = key, .as_stored = true};
@@ -243,8 +243,19 @@ TEST_CASE("the doctor on what Infisical holds") {
                 "wrong mode");
   CHECK_FINDING(stored([](StoredKeySeen& key) { key.key->kind = Pasted::not_a_key; }), infisical, wrong,
                 "no restricted key");
-  CHECK_FINDING(after([](Observed& seen) { (*seen.targets[0].syncs)->push_back("heroku raxx-api-prod"); }),
-                infisical, wrong, "heroku raxx-api-prod");
+  const auto sync = [](std::string app, std::string variable) {
+    return after([&](Observed& seen) {
+      (*seen.targets[0].syncs)
+          ->push_back({.id = "sync-1",
+                       .destination = "heroku",
+                       .app = std::move(app),
+                       .app_id = {},
+                       .variable = std::move(variable),
+                       .has_run = true});
+    });
+  };
+  CHECK_FINDING(sync("elsewhere", "STRIPE_RESTRICTED_KEY"), infisical, wrong, "heroku elsewhere");
+  CHECK_FINDING(sync("raxx-api-prod", "ANOTHER"), infisical, wrong, "can't be followed");
   CHECK_FINDING(after([](Observed& seen) {
                   seen.targets[0].stored =
                       std::unexpected(failure(integrations::System::infisical, Failure::busy, "http 503"));

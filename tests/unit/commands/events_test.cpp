@@ -187,6 +187,19 @@ TEST_CASE("filled events keep every field on the way through the journal") {
   check_round_trip(ApprovalBypassed{"U1"});
   check_round_trip(BypassTold{{"U2", "U3"}});
   check_round_trip(HandedOver{.from = "U1", .to = "U2", .name = "Grace"});
+  check_round_trip(KeyStored{.version = 5, .request_id = "r", .sync_runs = {{"sync-1", "run-1"}}});
+  check_round_trip(ConsumerUpdated{
+      .app = "canary", .release = 11, .request_id = "r", .by_sync = true, .released_by = "sync@raxx.app"});
+  CurrentKeyRead current = test::current_key();
+  current.syncs = {SyncSeen{.id = "sync-1",
+                            .destination = "heroku",
+                            .app = "canary",
+                            .app_id = "a-1",
+                            .variable = "KEY",
+                            .deletes = true,
+                            .has_run = true,
+                            .failed = true}};
+  check_round_trip(current);
   check_round_trip(ExpiryChecked{.stored_fingerprint = "new-1", .strays = {"canary"}, .request_id = "r"});
   check_round_trip(test::failure({ActionKind::await_consumer, "canary"}, true));
   check_round_trip(test::quiet_watch("canary"));

@@ -110,7 +110,9 @@ TEST_CASE("each reason not to begin is named") {
   CHECK(with_key([](auto& key) { key.kind = "wrong_mode"; }) == "wrong_mode");
   CHECK(with_key([](auto& key) { key.kind = "publishable_key"; }) == "not_restricted");
   CHECK(with_key([](auto& key) { key.kind = ""; }) == "not_restricted");
-  CHECK(with_key([](auto& key) { key.syncs = {"heroku canary"}; }) == "sync");
+  CHECK(with_key([](auto& key) {
+          key.syncs = {SyncSeen{.id = {}, .destination = "github", .app = {}, .app_id = {}, .variable = {}}};
+        }) == "sync");
   CHECK(with_key([](auto& key) { key.fingerprint = "else-1"; }) == "drift");
   CHECK(with_key([](auto&) {}).empty());
 }

@@ -195,7 +195,9 @@ TEST_CASE("syncs are listed with where they write, and a strange one isn't overl
        {},
        R"({"secretSyncs":[{"id":"s1","destination":"heroku","isAutoSyncEnabled":true,)"
        R"("destinationConfig":{"app":"0123-id","appName":"raxx-api-prod"},"environment":{"slug":"prod"},)"
-       R"("folder":{"path":"/"},"syncOptions":{"recursive":true}},)"
+       R"("folder":{"path":"/"},"syncOptions":{"recursive":true,"keySchema":"{{secretKey}}_2",)"
+       R"("disableSecretDeletion":true},"syncStatus":"failed","lastSyncJobId":"job-1","lastSyncedAt":)"
+       R"("2026-11-27T16:25:11.648Z"},)"
        R"({"id":"s2","destination":"github","environment":null,"folder":null}]})"});
   REQUIRE(syncs.size() == 2);
   CHECK(syncs[0].app == "raxx-api-prod");
@@ -203,7 +205,20 @@ TEST_CASE("syncs are listed with where they write, and a strange one isn't overl
   CHECK(syncs[0].path == "/");
   CHECK(syncs[0].automatic);
   CHECK(syncs[0].recursive);
+  CHECK(syncs[0].app_id == "0123-id");
+  CHECK(syncs[0].key_schema == "{{secretKey}}_2");
+  CHECK_FALSE(syncs[0].deletes);
+  CHECK(syncs[0].has_run);
+  CHECK(syncs[0].status == integrations::SyncStatus::failed);
+  CHECK(syncs[0].last_run == "job-1");
   CHECK_FALSE(syncs[1].automatic);
+  CHECK(syncs[1].deletes);  // what isn't said to be left alone is not
+  CHECK_FALSE(syncs[1].has_run);
+  CHECK(syncs[1].status == integrations::SyncStatus::unknown);
+  CHECK(failure_of([] {
+          read_syncs(
+              {200, {}, R"({"secretSyncs":[{"destination":"heroku","syncOptions":{"keySchema":1}}]})"});
+        }).failure == Failure::not_understood);
   CHECK(failure_of([] { read_syncs({200, {}, R"({"secretSyncs":[{"id":"s1"}]})"}); }).failure ==
         Failure::not_understood);
   CHECK(failure_of([] { read_syncs({200, {}, R"({"secretSyncs":{}})"}); }).failure ==

@@ -248,4 +248,60 @@ TEST_CASE_METHOD(InfisicalFixture, "secret syncs are listed once there are some"
   CHECK(row.at("destination") == "heroku");
   CHECK(row.at("isAutoSyncEnabled") == true);
   CHECK(row.at("environment").at("slug") == "prod");
+  CHECK(row.at("syncStatus") == "succeeded");
+  CHECK(row.at("syncOptions").at("disableSecretDeletion") == true);
+  CHECK(row.at("destinationConfig").at("appName") == "raxx-api-prod");
+}
+
+TEST_CASE("a sync runs once the writes have been quiet, and is running until its last try") {
+  FakeClock clock;
+  const SandboxTiming timing;
+  SecretSync sync(json{{"kind", "heroku_sync"}, {"app", "a"}, {"environment", "prod"}}, 3, clock.now());
+  const auto field = [&](const char* name) { return sync.row(kProject).at(name); };
+  const json first_run = field("lastSyncJobId");
+  const json first_time = field("lastSyncedAt");
+  CHECK_FALSE(sync.due(3, clock.now(), timing));  // what was there counts as copied
+  CHECK_FALSE(sync.due(4, clock.now(), timing));
+  CHECK(field("syncStatus") == "succeeded");  // the old one still
+  clock.pass(timing.sync_debounce - 1ms);
+  CHECK_FALSE(sync.due(5, clock.now(), timing));  // another write: the wait begins anew
+  clock.pass(timing.sync_debounce);
+  CHECK_FALSE(sync.due(5, clock.now(), timing));
+  CHECK(field("syncStatus") == "pending");
+  clock.pass(timing.sync_queue);
+  for (int tries = 1; tries <= 5; ++tries) {
+    REQUIRE(sync.due(5, clock.now(), timing));
+    CHECK(field("syncStatus") == "running");
+    CHECK(field("lastSyncJobId") == first_run);
+    sync.tried(/*worked=*/false, clock.now(), timing);
+    CHECK_FALSE(sync.due(5, clock.now(), timing));
+    clock.pass(timing.sync_retry * 8);
+  }
+  CHECK(field("syncStatus") == "failed");
+  CHECK(field("lastSyncJobId") != first_run);
+  CHECK(field("lastSyncedAt") == first_time);
+  CHECK_FALSE(field("lastSyncMessage").is_null());
+  sync.trigger(clock.now());
+  CHECK(field("syncStatus") == "pending");
+  REQUIRE(sync.due(5, clock.now(), timing));
+  sync.tried(/*worked=*/true, clock.now(), timing);
+  CHECK(field("syncStatus") == "succeeded");
+  CHECK(field("lastSyncedAt") != first_time);
+  CHECK(field("lastSyncMessage").is_null());
+}
+
+TEST_CASE("a sync sets every secret under its schema, and removes only what is the schema's") {
+  FakeClock clock;
+  const std::map<std::string, std::string> secrets{{"KEY", "k"}};
+  const std::map<std::string, std::string> config{{"KEY", "old"}, {"OTHER", "o"}, {"prod_GONE", "g"}};
+  const auto change = [&](json knob) {
+    knob.update({{"app", "a"}, {"environment", "prod"}});
+    return SecretSync(knob, 0, clock.now()).change(secrets, config);
+  };
+  using Changes = std::map<std::string, std::optional<std::string>>;
+  CHECK(change(json::object()) == Changes{{"KEY", "k"}});
+  CHECK(change({{"deletes", true}}) ==
+        Changes{{"KEY", "k"}, {"OTHER", std::nullopt}, {"prod_GONE", std::nullopt}});
+  CHECK(change({{"deletes", true}, {"key_schema", "{{environment}}_{{secretKey}}"}}) ==
+        Changes{{"prod_KEY", "k"}, {"prod_GONE", std::nullopt}});
 }

@@ -127,6 +127,24 @@ TEST_CASE("billing breaks when the key it runs with dies, and heals when its dyn
   for (const StripeKey& key : served.world.stripe.keys()) CHECK_THAT(log, !Catch::Contains(key.value));
 }
 
+TEST_CASE("a sync brings a write into Infisical to the app, with one release of its own user's") {
+  Served served;
+  served.world.infisical.fault({{"kind", "heroku_sync"}, {"app", kProductionApp}, {"environment", "prod"}});
+  const HerokuApp& app = *served.world.heroku.find(kProductionApp);
+  const std::size_t before = app.releases.size();
+  served.run([&]() -> awaitable<void> {
+    served.world.infisical.put("prod", kVariable, "by the sync");
+    served.world.infisical.put("prod", "ANOTHER", "as well");
+    for (int tries = 0; tries < 100 && app.config.at(kVariable) != "by the sync"; ++tries)
+      co_await net::sleep_for(20ms);
+  });
+  CHECK(app.config.at(kVariable) == "by the sync");
+  CHECK(app.config.at("ANOTHER") == "as well");
+  REQUIRE(app.releases.size() == before + 1);
+  CHECK(app.releases.back().user == "infisical-sync@raxx.example");
+  CHECK(served.world.heroku.count("PATCH", "/apps/") == 0);
+}
+
 TEST_CASE("a log session streams what comes, as plain lines or events, until it is cut") {
   const bool events = GENERATE(false, true);
   Served served;
