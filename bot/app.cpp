@@ -170,8 +170,8 @@ struct App::Parts {
              &slack_desk},
         cadence(desk, slack_desk, infisical, vault, trouble()),
         offboarding(io.get_executor(), desk, slack_desk, trouble()),
-        drift_watch(io.get_executor(), desk, slack_desk, cadence,
-                    {.store = infisical, .consumer = heroku, .provider = stripe, .vault = vault}, trouble()),
+        drift_repairs(io.get_executor(), desk, drift_systems(), trouble()),
+        drift_watch(io.get_executor(), desk, slack_desk, cadence, drift_systems(), trouble()),
         homes(io.get_executor(), bot_api, desk, trouble()),
         router(desk, bot_api, homes),
         form(runner, vault, clock, form_proof(config)),
@@ -195,6 +195,7 @@ struct App::Parts {
               [this](const std::string& task, std::exception_ptr failure) { failed(task, failure); }) {
     announcer.attach(runner);
     desk.drifts_changed = [this] {
+      drift_repairs.start();
       drift_watch.changed();
       homes.changed();
     };
@@ -204,6 +205,10 @@ struct App::Parts {
     return [this, system](const std::string& operation, const std::string& outcome) {
       metrics.api_call(system, operation, outcome);
     };
+  }
+
+  commands::DriftSystems drift_systems() {
+    return {.store = infisical, .consumer = heroku, .provider = stripe, .vault = vault};
   }
 
   std::function<void(const std::string&, const std::string&)> trouble() {
@@ -297,6 +302,7 @@ struct App::Parts {
   commands::Desk desk;
   commands::Cadence cadence;
   commands::Offboarding offboarding;
+  commands::DriftRepairs drift_repairs;
   commands::DriftWatch drift_watch;
   commands::HomeTabs homes;
   Router router;
@@ -395,6 +401,7 @@ asio::awaitable<void> App::Parts::supervise() {
   tasks.spawn("cadence", cadence.run());
   tasks.spawn("offboarding", offboarding.run());
   tasks.spawn("drift watch", drift_watch.run());
+  drift_repairs.start();
   runner.resume();
   log::info("started", {{"form", config.form.public_url},
                         {"form_port", std::to_string(form_server.port())},
@@ -415,8 +422,9 @@ asio::awaitable<void> App::Parts::shut_down() {
   runner.stop();
   announcer.stop();
   homes.stop();
+  drift_repairs.stop();
   const bool quiet = co_await runner.stopped(kShutdownLimit) && co_await announcer.stopped(kShutdownLimit) &&
-                     co_await homes.stopped(kShutdownLimit);
+                     co_await homes.stopped(kShutdownLimit) && co_await drift_repairs.stopped(kShutdownLimit);
   tasks.cancel();
   if (!quiet || !co_await tasks.wait(kShutdownLimit)) log::warning("some tasks did not end in time");
   co_await infisical.log_out();

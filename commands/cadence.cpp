@@ -143,7 +143,11 @@ asio::awaitable<void> Cadence::saw(Target target, std::string fingerprint) {
   if (before.going_on || before.fingerprint == fingerprint) co_return;
   const TimePoint now = desk_.clock.now();
   const json data = {{"target", target.name()}, {"fingerprint", fingerprint}};
-  co_await desk_.journal.commit(entry(kKeySeen, data, now));
+  storage::Batch batch = entry(kKeySeen, data, now);
+  // Two who look at the same time see the same news.
+  batch.once = fmt::format("seen {} {} {}", target.name(), fingerprint, desk_.seen[target.name()].size());
+  const auto committed = co_await desk_.journal.commit(std::move(batch));
+  if (committed.duplicate) co_return;
   note(std::string(kKeySeen), data, now);
   const KeyAge found = age(target);
   if (found.known_by == KnownBy::first_look) co_return;
@@ -196,7 +200,6 @@ asio::awaitable<void> Cadence::announce(Target target, KeyAge known, std::string
   sent_.insert(name);
   if (committed.duplicate) co_return;
   note(std::string(kIntended), data, now);
-  co_await deliver();
 }
 
 // Somebody rotated while Slack was away: the old date is nobody's business any more.

@@ -87,6 +87,9 @@ boost::asio::awaitable<rotation::OperatorChecked> account_of(Desk& desk, std::st
 boost::asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, std::string from,
                                             std::string to, std::string once);
 
+// Appends an entry about a drift, folds it, and lets those know who follow them.
+boost::asio::awaitable<void> record_drift(Desk& desk, std::string type, nlohmann::json data);
+
 // What was refused stands in the journal too, outside of any rotation.
 boost::asio::awaitable<void> record_refusal(Desk& desk, std::string user, std::string what, std::string code,
                                             std::string once);

@@ -16,9 +16,11 @@ constexpr Duration kForEachConsumer = std::chrono::seconds(4);  // 900 an hour
 }
 
 json found_data(const Drift& drift) {
-  return {{"id", drift.id},          {"target", drift.target}, {"app", drift.app},
-          {"stored", drift.stored},  {"held", drift.held},     {"release", drift.release},
-          {"channel", drift.channel}};
+  return {{"id", drift.id},           {"target", drift.target},
+          {"app", drift.app},         {"stored", drift.stored},
+          {"held", drift.held},       {"release", drift.release},
+          {"channel", drift.channel}, {"newest_release", drift.newest_release},
+          {"offered", drift.offered}};
 }
 
 void note(Drifts& drifts, std::string_view type, const json& data, TimePoint at) {
@@ -30,6 +32,8 @@ void note(Drifts& drifts, std::string_view type, const json& data, TimePoint at)
                   .stored = data.at("stored"),
                   .held = data.at("held"),
                   .release = data.at("release"),
+                  .newest_release = data.at("newest_release"),
+                  .offered = data.at("offered"),
                   .channel = data.at("channel"),
                   .found_at = at};
     return;
@@ -38,7 +42,7 @@ void note(Drifts& drifts, std::string_view type, const json& data, TimePoint at)
   if (found == drifts.end()) return;
   Drift& drift = found->second;
   if (type == kDriftPosted) drift.ts = data.at("ts");
-  if (type == kRepairRequested) {
+  if (type == kRepairRequested && !drift.ended) {
     drift.asked = RepairAsked{.by = data.at("by"), .at = at};
     drift.repairing = true;
     drift.failure.clear();
@@ -47,6 +51,7 @@ void note(Drifts& drifts, std::string_view type, const json& data, TimePoint at)
   if (type == kRepairFailed) {
     drift.repairing = false;
     drift.failure = data.at("reason");
+    drift.wrote = data.at("wrote");
   }
   if (type == kDriftEnded) {
     drift.repairing = false;
@@ -58,20 +63,24 @@ void note(Drifts& drifts, std::string_view type, const json& data, TimePoint at)
   if (type == kDriftSettled) drift.settled = true;
 }
 
-std::string key_at_rest(const Target& target, const Rotations& rotations, const KeysSeen& seen) {
+KeyAtRest key_at_rest(const Target& target, const Rotations& rotations, const KeysSeen& seen) {
   for (const auto& state : rotations) {
     if (!state->live() || state->target.name() != target.name()) continue;
-    if (state->rolled_back && state->current) return state->current->event.fingerprint;
-    if (state->completed && state->received && !state->rollback) return state->received->event.fingerprint;
+    if (state->rolled_back && state->current) return {state->current->event.fingerprint, true};
+    if (state->completed && state->received && !state->rollback)
+      return {state->received->event.fingerprint, true};
     return {};
   }
-  return age_of(target, rotations, seen).fingerprint;
+  const KeyAge age = age_of(target, rotations, seen);
+  return {age.fingerprint, age.known_by == KnownBy::rotation || age.known_by == KnownBy::rolled_back};
 }
 
 HeldKey held_key(const std::string& target, const std::string& fingerprint, const Rotations& rotations) {
   HeldKey found;
   for (const auto& state : rotations) {
     if (state->target.name() != target || !state->current) continue;
+    const bool undone = state->rolled_back && state->received;
+    found.abandoned = found.abandoned || (undone && state->received->event.fingerprint == fingerprint);
     if (state->current->event.fingerprint != fingerprint || !state->completed || state->rolled_back) continue;
     found.replaced = true;
     if (state->proven_dead_at) {
@@ -90,21 +99,34 @@ struct Difference {
   bool operator==(const Difference&) const = default;
 };
 
-// Where the store itself holds a key that was replaced, the apps are not the ones that are wrong: a person
-// has to say which key is right before anything is given to them.
+bool in_grace(const Target& target, const Rotations& rotations) {
+  return std::ranges::any_of(
+      rotations, [&](const auto& state) { return state->live() && state->target.name() == target.name(); });
+}
+
+// Where the store itself holds a key that was replaced, the apps are not the ones that are wrong. In a grace
+// it is told here; after it, as the reminders tell of every change of the store.
 std::vector<Difference> differences(const Target& target, const Rotations& rotations, const DriftLook& look) {
-  if (look.expected.empty()) return {};
-  if (look.stored != look.expected) {
-    const bool in_grace = std::ranges::any_of(
-        rotations, [&](const auto& state) { return state->live() && state->target.name() == target.name(); });
-    if (!in_grace || !held_key(target.name(), look.stored, rotations).replaced) return {};
-    return {{.app = {}, .stored = look.expected, .held = look.stored}};
+  const std::string& expected = look.expected.fingerprint;
+  if (expected.empty()) return {};
+  const bool set_back = held_key(target.name(), look.stored, rotations).replaced;
+  if (look.stored != expected || (set_back && !look.expected.given)) {
+    if (!set_back || !in_grace(target, rotations)) return {};
+    return {{.app = {}, .stored = expected, .held = look.stored}};
   }
   std::vector<Difference> found;
   for (const auto& [app, held] : look.apps) {
     if (held != look.stored) found.push_back({.app = app, .stored = look.stored, .held = held});
   }
   return found;
+}
+
+// A repair that wrote and was not seen to its end: the configuration holds the key, and perhaps no dyno runs
+// it.
+bool unfinished(const Drift& drift, const DriftLook& look) {
+  const auto held = look.apps.find(drift.app);
+  return drift.wrote && !drift.failure.empty() && drift.stored == look.expected.fingerprint &&
+         held != look.apps.end() && held->second == drift.stored;
 }
 
 }  // namespace
@@ -121,8 +143,7 @@ DriftChanges changes(const Target& target, const Drifts& drifts, const Rotations
     const bool unseen = !drift.app.empty() && !look.apps.contains(drift.app);
     if (unseen || std::ranges::find(now, told) != now.end()) {
       known.push_back(told);
-    } else if (!drift.repairing && (drift.failure.empty() || drift.stored != look.expected)) {
-      // After a repair that failed its configuration may hold the key while no dyno runs it.
+    } else if (!drift.repairing && !unfinished(drift, look)) {
       changed.ended.push_back(id);
     }
   }
@@ -138,6 +159,8 @@ DriftChanges changes(const Target& target, const Drifts& drifts, const Rotations
                              .stored = one.stored,
                              .held = one.held,
                              .release = {},
+                             .newest_release = 0,
+                             .offered = !one.app.empty() && look.expected.given,
                              .channel = {},
                              .found_at = {}});
   }

@@ -34,13 +34,17 @@ struct Drift {
   std::string
       stored;        // fingerprint of the key in the store; of the key that should be there if `app` is empty
   std::string held;  // fingerprint of the key that was found; empty: none
-  std::string release;  // the app's newest: "v43 (Rollback to v41)"; empty: not known
+  std::string release;     // the app's newest: "v43 (Rollback to v41)"; empty: not known
+  int newest_release = 0;  // its number: what puts it right is a newer one
+  bool offered =
+      false;  // one click may give the app the stored key: a rotation checked that key, and gave it out
   std::string channel;  // where the team is told
   storage::TimePoint found_at;
   std::string ts = {};                    // of the message; empty: not known to be in Slack
   std::optional<RepairAsked> asked = {};  // the last time
   bool repairing = false;                 // asked for, and not answered yet
   std::string failure = {};               // why the last repair came to nothing
+  bool wrote = false;                     // ... although the app's configuration may hold the key by now
   int repairs = 0;                        // asked for so far
   std::optional<DriftEnd> ended = {};
   bool settled = false;  // the message says how it ended
@@ -57,11 +61,17 @@ inline constexpr std::string_view kDriftSettled = "drift.settled";
 void note(Drifts& drifts, std::string_view type, const nlohmann::json& data, storage::TimePoint at);
 nlohmann::json found_data(const Drift& drift);
 
-// The key that the store and every app should hold now; empty: nobody knows, or a rotation is changing it.
-std::string key_at_rest(const Target& target, const Rotations& rotations, const KeysSeen& seen);
+// The key that the store and every app should hold now.
+struct KeyAtRest {
+  std::string fingerprint;  // empty: nobody knows, or a rotation is changing it
+  bool given = false;       // a rotation gave it out, so it was checked
+  bool operator==(const KeyAtRest&) const = default;
+};
+KeyAtRest key_at_rest(const Target& target, const Rotations& rotations, const KeysSeen& seen);
 
 // What is known of a key by its fingerprint, from the rotations of its target.
 struct HeldKey {
+  bool abandoned = false;                  // a rotation that was rolled back had given it out
   bool replaced = false;                   // a rotation of this target took it out of use
   bool dead = false;                       // ... and proved it dead
   std::optional<storage::TimePoint> dies;  // ... or its grace goes on until then, or its end was never proven
@@ -71,13 +81,13 @@ HeldKey held_key(const std::string& target, const std::string& fingerprint, cons
 // One look: fingerprints, by app; empty: the variable is not set. An app that could not be looked at is not
 // in it.
 struct DriftLook {
-  std::string expected;  // key_at_rest before it
+  KeyAtRest expected;  // before it
   std::string stored;
   std::map<std::string, std::string> apps;
 };
 
 struct DriftChanges {
-  std::vector<Drift> found;        // without id, channel and release
+  std::vector<Drift> found;        // without id, channel and what is known of releases
   std::vector<std::string> ended;  // ids of drifts that are no more
   bool suspicious = false;         // something differs that the look before didn't see: look again soon
 };

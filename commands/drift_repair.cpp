@@ -1,6 +1,5 @@
-// "Give it the stored key": the click. What it sets going is the drift watch's.
-#include <spdlog/fmt/fmt.h>
-
+// "Give it the stored key": the click (what it sets going is in drift_repairs.h), and how drifts get into the
+// journal.
 #include "commands/commands.h"
 #include "commands/views/drift.h"
 
@@ -12,9 +11,9 @@ using nlohmann::json;
 namespace {
 
 // Empty: it was asked for.
-asio::awaitable<std::string> ask_for_repair(Desk& desk, std::string user, std::string id) {
+asio::awaitable<std::string> ask_for_repair(Desk& desk, std::string user, std::string id, std::string once) {
   const auto found = desk.drifts.find(id);
-  if (found == desk.drifts.end() || found->second.ended || found->second.app.empty())
+  if (found == desk.drifts.end() || found->second.ended || !found->second.offered)
     co_return "This is over; the button no longer does anything.";
   if (found->second.repairing) co_return "The repair goes on already.";
   const auto now = desk.clock.now();
@@ -22,9 +21,9 @@ asio::awaitable<std::string> ask_for_repair(Desk& desk, std::string user, std::s
   storage::Batch batch;
   batch.entries.push_back(
       {.at = now, .rotation = "", .type = std::string(kRepairRequested), .actor = user, .data = data});
-  batch.once = fmt::format("repair {} {}", id, found->second.repairs);  // of two people at once, one
+  batch.once = std::move(once);
   const auto committed = co_await desk.journal.commit(std::move(batch));
-  if (committed.duplicate) co_return "The repair goes on already.";
+  if (committed.duplicate) co_return "";
   note(desk.drifts, kRepairRequested, data, now);
   if (desk.drifts_changed) desk.drifts_changed();
   co_return "";
@@ -32,13 +31,22 @@ asio::awaitable<std::string> ask_for_repair(Desk& desk, std::string user, std::s
 
 }  // namespace
 
+asio::awaitable<void> record_drift(Desk& desk, std::string type, json data) {
+  const auto now = desk.clock.now();
+  storage::Batch batch;
+  batch.entries.push_back({.at = now, .rotation = "", .type = type, .actor = "keyturn", .data = data});
+  co_await desk.journal.commit(std::move(batch));
+  note(desk.drifts, type, data, now);
+  if (desk.drifts_changed) desk.drifts_changed();
+}
+
 asio::awaitable<void> repair_click(Desk& desk, slack::Click click, std::string once, Tell tell) {
   std::string sentence;
   if (co_await desk.authority.standing(click.user) != Standing::superadmin) {
     sentence = "Only a superadmin can do that.";
     co_await record_refusal(desk, click.user, "repair button", "not_superadmin", once);
   } else {
-    sentence = co_await ask_for_repair(desk, click.user, click.value);
+    sentence = co_await ask_for_repair(desk, click.user, click.value, once);
   }
   if (!sentence.empty() && !click.response_url.empty()) co_await tell(click.response_url, sentence);
 }

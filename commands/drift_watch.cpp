@@ -30,27 +30,20 @@ constexpr Duration kAfterTrouble = std::chrono::seconds(5);
 constexpr Duration kShortestPause = std::chrono::milliseconds(100);
 constexpr std::size_t kReleaseWords = 120;
 
-asio::awaitable<bool> is_cancelled() {
-  co_return (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none;
+bool cancelled(const asio::cancellation_state& state) {
+  return state.cancelled() != asio::cancellation_type::none;
 }
 
 }  // namespace
 
 DriftWatch::DriftWatch(const asio::any_io_executor& io, Desk& desk, SlackDesk& slack, Cadence& cadence,
-                       Systems systems, Trouble trouble)
+                       DriftSystems systems, Trouble trouble)
     : desk_(desk),
       slack_(slack),
       cadence_(cadence),
       systems_(systems),
       trouble_(std::move(trouble)),
-      wake_(io, asio::steady_timer::time_point::max()),
-      repairs_(io, [this](const std::string& task, std::exception_ptr failure) {
-        try {
-          std::rethrow_exception(failure);
-        } catch (const std::exception& error) {
-          if (trouble_) trouble_(task, error.what());
-        }
-      }) {}
+      wake_(io, asio::steady_timer::time_point::max()) {}
 
 void DriftWatch::load(const std::vector<storage::Entry>& entries) {
   for (const auto& entry : entries) {
@@ -64,47 +57,50 @@ void DriftWatch::changed() {
   wake_.cancel();
 }
 
-const Target* DriftWatch::target_named(const std::string& name) const {
-  const auto found =
-      std::ranges::find_if(desk_.targets, [&](const Target& target) { return target.name() == name; });
-  return found == desk_.targets.end() ? nullptr : &*found;
+KeyAtRest DriftWatch::at_rest(const Target& target) const {
+  return key_at_rest(target, desk_.runner.of(target.name()), desk_.seen);
 }
 
-std::string DriftWatch::at_rest(const Target& target) const {
-  return key_at_rest(target, desk_.runner.of(target.name()), desk_.seen);
+// What the settings no longer have nobody looks at any more.
+asio::awaitable<void> DriftWatch::drop_what_is_gone() {
+  const Drifts drifts = desk_.drifts;
+  for (const auto& [id, drift] : drifts) {
+    if (drift.ended) continue;
+    const auto target = std::ranges::find(desk_.targets, drift.target, &Target::name);
+    const bool there =
+        target != desk_.targets.end() &&
+        (drift.app.empty() ||
+         std::ranges::find(target->consumers, drift.app, &ConsumerTarget::app) != target->consumers.end());
+    if (!there) co_await end(id);
+  }
+}
+
+// A click may have come while the disk was waited for.
+asio::awaitable<void> DriftWatch::end(std::string id) {
+  const Drift& drift = desk_.drifts.at(id);
+  if (drift.ended || drift.repairing) co_return;
+  co_await record_drift(desk_, std::string(kDriftEnded), {{"id", id}, {"how", kGone}});
 }
 
 asio::awaitable<void> DriftWatch::run() {
   std::size_t consumers = 0;
   for (const Target& target : desk_.targets) consumers += target.consumers.size();
   // A bot that is started again and again must not try a wrong client secret each time: Infisical locks the
-  // identity after three.
-  for (const Target& target : desk_.targets)
-    due_[target.name()] = desk_.clock.now() + drift_interval(target, consumers);
+  // identity after three. And a thousand targets don't all have to be looked at in the same second.
+  const auto count = static_cast<Duration::rep>(std::max<std::size_t>(desk_.targets.size(), 1));
+  for (const Target& target : desk_.targets) {
+    const Duration pause = drift_interval(target, consumers);
+    due_[target.name()] = desk_.clock.now() + pause + pause * static_cast<Duration::rep>(due_.size()) / count;
+  }
+  co_await drop_what_is_gone();
   for (;;) {
     dirty_ = false;
-    co_await attend_all();
     TimePoint wake = desk_.clock.now() + storage::kLongestSleep;
+    if (const auto again = co_await attend_all()) wake = std::min(wake, *again);
     for (const Target& target : desk_.targets) {
-      const Duration pause = drift_interval(target, consumers);
-      TimePoint& due = due_[target.name()];
-      due = std::min(due, desk_.clock.now() + pause);  // the clock may have been set back
-      if (desk_.clock.now() < due) {
-        wake = std::min(wake, due);
-        continue;
-      }
-      due = desk_.clock.now() + pause;
-      std::string why;
-      try {
-        due = std::min(due, co_await watch(target));
-      } catch (const std::exception& error) {
-        why = error.what();
-        before_.erase(target.name());
-      }
-      if (co_await is_cancelled()) co_return;
-      if (std::exchange(blind_[target.name()], why) != why && !why.empty() && trouble_)
-        trouble_("whether every app of " + target.name() + " holds the stored key can't be seen", why);
-      wake = std::min(wake, due);
+      wake = std::min(wake, co_await watch_if_due(target, drift_interval(target, consumers)));
+      if (cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+      if (dirty_) break;  // somebody pressed a button: the others are still due
     }
     if (!dirty_) {
       wake_.expires_after(
@@ -112,8 +108,27 @@ asio::awaitable<void> DriftWatch::run() {
       boost::system::error_code ignored;
       co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
-    if (co_await is_cancelled()) co_return;
+    if (cancelled(co_await asio::this_coro::cancellation_state)) co_return;
   }
+}
+
+// When it is due again.
+asio::awaitable<TimePoint> DriftWatch::watch_if_due(Target target, Duration pause) {
+  TimePoint& due = due_[target.name()];
+  due = std::min(due, desk_.clock.now() + 2 * pause);  // the clock may have been set back
+  if (desk_.clock.now() < due) co_return due;
+  due = desk_.clock.now() + pause;
+  std::string why;
+  try {
+    due = std::min(due, co_await watch(target));
+  } catch (const std::exception& error) {
+    why = error.what();
+    before_.erase(target.name());
+  }
+  if (cancelled(co_await asio::this_coro::cancellation_state)) co_return due;
+  if (std::exchange(blind_[target.name()], why) != why && !why.empty() && trouble_)
+    trouble_("whether every app of " + target.name() + " holds the stored key can't be seen", why);
+  co_return due;
 }
 
 asio::awaitable<std::string> DriftWatch::stored_key(Target target) {
@@ -127,7 +142,7 @@ asio::awaitable<TimePoint> DriftWatch::watch(Target target) {
   const TimePoint later = desk_.clock.now() + storage::kLongestSleep + target.timing.drift_every;
   std::string stored;
   const bool live = desk_.runner.live(target.provider, target.environment) != nullptr;
-  if (live && at_rest(target).empty()) {
+  if (live && at_rest(target).fingerprint.empty()) {
     before_.erase(target.name());
     co_return later;
   }
@@ -135,16 +150,17 @@ asio::awaitable<TimePoint> DriftWatch::watch(Target target) {
   co_await cadence_.saw(target, stored);
   DriftLook seen = co_await look(target, std::move(stored));
   // A rotation that began meanwhile changes what was being looked at.
-  if (seen.expected.empty() || at_rest(target) != seen.expected) {
+  if (seen.expected.fingerprint.empty() || at_rest(target) != seen.expected) {
     before_.erase(target.name());
     co_return later;
   }
   const auto last = before_.find(target.name());
   const auto before = last == before_.end() ? std::nullopt : std::optional(last->second);
   const DriftChanges news = changes(target, desk_.drifts, desk_.runner.of(target.name()), seen, before);
+  // What could not be looked at this time was not seen to be well either.
+  if (before) seen.apps.insert(before->apps.begin(), before->apps.end());
   before_[target.name()] = std::move(seen);
-  for (const std::string& id : news.ended)
-    co_await write(std::string(kDriftEnded), {{"id", id}, {"how", kGone}});
+  for (const std::string& id : news.ended) co_await end(id);
   for (const Drift& drift : news.found) co_await tell_of(drift);
   co_return news.suspicious ? desk_.clock.now() + std::min(kSecondLook, target.timing.drift_every) : later;
 }
@@ -189,6 +205,7 @@ asio::awaitable<void> DriftWatch::tell_of(Drift drift) {
     try {
       const auto releases = co_await systems_.consumer.releases(drift.app, 1);
       if (!releases.empty()) {
+        drift.newest_release = releases.front().version;
         drift.release = fmt::format("v{} ({})", releases.front().version,
                                     views::cut(stripe::redact(releases.front().description), kReleaseWords));
       }
@@ -196,156 +213,57 @@ asio::awaitable<void> DriftWatch::tell_of(Drift drift) {
       drift.release.clear();  // told without it
     }
   }
-  co_await write(std::string(kDriftFound), found_data(drift));
+  co_await record_drift(desk_, std::string(kDriftFound), found_data(drift));
 }
 
-asio::awaitable<void> DriftWatch::attend_all() {
+// When to try again, if something didn't get through.
+asio::awaitable<std::optional<TimePoint>> DriftWatch::attend_all() {
   const Drifts drifts = desk_.drifts;  // clicks may change them meanwhile
+  std::optional<TimePoint> again;
   for (const auto& [id, drift] : drifts) {
-    if (drift.settled) continue;
+    if (drift.settled || given_up_.contains(id)) continue;
     std::string why;
+    bool for_good = false;
     try {
       co_await attend(id);
+    } catch (const integrations::ApiError& error) {
+      why = error.what();
+      for_good = !error.can_retry() && error.failure() != integrations::Failure::ambiguous;
     } catch (const std::exception& error) {
       why = error.what();
     }
-    if (co_await is_cancelled()) co_return;
+    if (cancelled(co_await asio::this_coro::cancellation_state)) co_return again;
     if (why.empty()) continue;
     if (trouble_) trouble_("message of " + id, why);
-    co_await net::sleep_for(kAfterTrouble);
-    changed();
+    // A message that somebody deleted can't be edited any more, however often it is tried.
+    if (for_good) given_up_.insert(id);
+    again = desk_.clock.now() + kAfterTrouble;
   }
+  co_return again;
 }
 
-// One drift: its repair where one was asked for, and its message as it stands.
+// One drift's message, as it stands.
 asio::awaitable<void> DriftWatch::attend(std::string id) {
-  if (desk_.drifts.at(id).repairing && under_repair_.insert(id).second)
-    repairs_.spawn("repair of " + id, carry_out(id));
   const Drift drift = desk_.drifts.at(id);
-  const auto people = drift.ended ? std::vector<std::string>{} : co_await desk_.authority.superadmins();
-  auto message = views::drift_message(
-      drift, held_key(drift.target, drift.held, desk_.runner.of(drift.target)), people, desk_.clock.now());
+  // Named once: an edit pings nobody, and a list that changes would be an edit.
+  if (!drift.ended && !named_.contains(id)) named_[id] = co_await desk_.authority.superadmins();
+  auto message =
+      views::drift_message(drift, held_key(drift.target, drift.held, desk_.runner.of(drift.target)),
+                           named_[id], desk_.clock.now());
   const std::size_t content = std::hash<std::string>{}(message.blocks.dump());
   if (drift.ts.empty()) {
     auto ts = co_await slack_.find(drift.channel, id, "");  // it may be there, its answer lost
     const bool there = ts.has_value();
     if (!there) ts = co_await slack_.post(drift.channel, std::move(message), "");
     if (!there) sent_[id] = content;
-    co_await write(std::string(kDriftPosted), {{"id", id}, {"channel", drift.channel}, {"ts", *ts}});
-    co_return;
+    const json data = {{"id", id}, {"channel", drift.channel}, {"ts", *ts}};
+    co_return co_await record_drift(desk_, std::string(kDriftPosted), data);
   }
   if (sent_[id] != content) {
     co_await slack_.update(drift.channel, drift.ts, std::move(message));
     sent_[id] = content;
   }
-  if (drift.ended) co_await write(std::string(kDriftSettled), {{"id", id}});
-}
-
-asio::awaitable<void> DriftWatch::carry_out(std::string id) {
-  const Drift drift = desk_.drifts.at(id);
-  const Target* target = target_named(drift.target);
-  std::string failure;
-  std::optional<rotation::RolledOut> done;
-  try {
-    if (target == nullptr) rotation::fail(System::heroku, "the settings no longer have this target", false);
-    done = co_await repair(drift, *target);
-  } catch (const std::exception& error) {
-    failure = error.what();
-  }
-  // Cut off by the end of this process: the next one goes on with it.
-  if (co_await is_cancelled()) co_return;
-  for (bool written = false; !written;) {
-    std::string refused;
-    try {
-      if (done) {
-        co_await write(std::string(kDriftEnded),
-                       {{"id", id}, {"how", kRepaired}, {"release", done->release}, {"dynos", done->dynos}});
-      } else {
-        co_await write(std::string(kRepairFailed), {{"id", id}, {"reason", failure}});
-      }
-      written = true;
-    } catch (const std::exception& error) {
-      refused = error.what();
-    }
-    if (written) break;
-    if (co_await is_cancelled()) co_return;
-    if (trouble_) trouble_("journal", refused);
-    co_await net::sleep_for(kAfterTrouble);
-  }
-  under_repair_.erase(id);
-  changed();
-}
-
-// Looks before it writes, so that it can be asked for again, also after a crash.
-asio::awaitable<rotation::RolledOut> DriftWatch::repair(Drift drift, Target target) {
-  const auto consumer = std::ranges::find(target.consumers, drift.app, &ConsumerTarget::app);
-  if (consumer == target.consumers.end())
-    rotation::fail(System::heroku, "the settings no longer have " + drift.app, /*can_retry=*/false);
-  const std::string variable = consumer->variable;
-  const auto stored = co_await systems_.store.read(target.store, std::nullopt);
-  if (!stored.value || stored.hidden || systems_.vault.fingerprint(*stored.value) != drift.stored)
-    rotation::fail(System::infisical, "Infisical does not show the key that this message is about", false);
-  const auto probe = co_await systems_.provider.probe(stored.value, target.permitted.front());
-  if (rotation::dead(probe)) {
-    rotation::fail(System::stripe, "Stripe refuses the key that Infisical holds, so it would not help", false,
-                   probe.request_id);
-  }
-  if (probe.answer != integrations::Answer::granted && probe.answer != integrations::Answer::denied)
-    rotation::fail(System::stripe, "Stripe gives no usable answer about the stored key", true,
-                   probe.request_id);
-
-  const auto before = co_await systems_.consumer.config(drift.app, variable);
-  const bool already_there = before.value && before.value->equals(*stored.value);
-  const auto dynos = co_await systems_.consumer.dynos(drift.app);
-  const auto running = std::ranges::count_if(
-      dynos, [](const integrations::Dyno& dyno) { return dyno.type != "release" && dyno.type != "run"; });
-  rotation::Rollout rollout{.app = drift.app,
-                            .release = 0,
-                            .dynos_before = static_cast<int>(running),
-                            .began = desk_.clock.now(),
-                            .allowed = target.timing.release_limit,
-                            .poll_every = target.timing.poll_every,
-                            .runs_otherwise = "what they ran before",
-                            .request_id = before.request_id};
-  if (!already_there) {
-    const std::string held = before.value ? systems_.vault.fingerprint(*before.value) : "";
-    if (held != drift.held)
-      rotation::fail(System::heroku, drift.app + " holds another key by now than when this was found", false);
-    // Nothing is awaited between this and the write's own first step: a rotation that begins later sees the
-    // release.
-    if (at_rest(target) != drift.stored)
-      rotation::fail(System::heroku, "a rotation is changing this key right now", /*can_retry=*/true);
-    rollout.request_id = co_await systems_.consumer.set_config(drift.app, variable, stored.value);
-    const auto after = co_await systems_.consumer.config(drift.app, variable);
-    if (!after.value || !after.value->equals(*stored.value))
-      rotation::fail(System::heroku, drift.app + " does not hold the key that was just written", true,
-                     after.request_id);
-  }
-  const auto releases = co_await systems_.consumer.releases(drift.app, rotation::kReleasesLookedAt);
-  if (releases.empty())
-    rotation::fail(System::heroku, drift.app + " has made no release for the change yet", /*can_retry=*/true);
-  rollout.release = releases.front().version;
-  // A change whose release failed stays in the configuration, and nothing runs it.
-  if (already_there && rotation::has_failed(releases, rollout.release)) {
-    rollout.release =
-        (co_await systems_.consumer.release_again(drift.app, rotation::released_code(drift.app, releases)))
-            .version;
-  }
-  const auto done = co_await rotation::await_rollout(systems_.consumer, desk_.clock, std::move(rollout));
-  const auto now = co_await systems_.consumer.config(drift.app, variable);
-  if (!now.value || !now.value->equals(*stored.value))
-    rotation::fail(System::heroku, drift.app + " was given another key again meanwhile", false,
-                   now.request_id);
-  co_return done;
-}
-
-asio::awaitable<void> DriftWatch::write(std::string type, json data) {
-  const auto now = desk_.clock.now();
-  storage::Batch batch;
-  batch.entries.push_back({.at = now, .rotation = "", .type = type, .actor = "keyturn", .data = data});
-  co_await desk_.journal.commit(std::move(batch));
-  note(desk_.drifts, type, data, now);
-  if (desk_.drifts_changed) desk_.drifts_changed();
+  if (drift.ended) co_await record_drift(desk_, std::string(kDriftSettled), {{"id", id}});
 }
 
 }  // namespace keyturn::commands

@@ -1,5 +1,7 @@
 #include "commands/rotation/runner.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -333,7 +335,7 @@ std::shared_ptr<const State> Runner::find(const std::string& id) const {
 }
 
 std::shared_ptr<const State> Runner::live(const std::string& provider, const std::string& environment) const {
-  for (const auto& state : of(provider + " " + environment)) {
+  for (const auto& state : of(fmt::format("{} {}", provider, environment))) {
     if (state->live()) return state;
   }
   return nullptr;

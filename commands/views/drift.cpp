@@ -14,6 +14,7 @@ std::string which_key(const Drift& drift, const HeldKey& held, storage::TimePoin
   if (held.dies && now < *held.dies)
     return fmt::format("{}, the key from before the rotation, which *dies {}*", key, date(*held.dies));
   if (held.dies) return key + ", a key from before a rotation, whose time is over";
+  if (held.abandoned) return key + ", the key that was given up when its rotation was rolled back";
   return key + ", which Keyturn does not know";
 }
 
@@ -32,6 +33,11 @@ std::string what_to_do(const Drift& drift) {
         "put the newer value back in Infisical (its version history has it), or take the rotation back "
         "with `/rotate rollback {}`, which treats every app alike.",
         escape(drift.target));
+  }
+  if (!drift.offered) {
+    return "settle which of the two is right, and give it to the other. No rotation of Keyturn's put that "
+           "key into "
+           "Infisical, so nothing is proven about it, and it is not offered to the app.";
   }
   return fmt::format(
       "press *Give it the stored key*. That makes a release of {} and restarts its dynos. If somebody set "
@@ -91,14 +97,18 @@ Message drift_message(const Drift& drift, const HeldKey& held, const std::vector
     blocks.push_back(
         section(fmt::format("{}{}\n*What to do*: {}", named, meaning(drift, held, now), what_to_do(drift))));
     if (!drift.failure.empty())
-      blocks.push_back(section(
-          fmt::format("*The repair came to nothing*: {}. Billing is as said above.", escape(drift.failure))));
+      blocks.push_back(section(fmt::format(
+          "*{}*: {}. {}", drift.wrote ? "The repair was not seen to its end" : "The repair came to nothing",
+          escape(drift.failure),
+          drift.wrote ? "The app's configuration may hold the stored key by now; that every dyno runs it is "
+                        "not known."
+                      : "Nothing was written.")));
     if (drift.repairing) {
       blocks.push_back(section(
           fmt::format("{} asked for the repair at {}. It goes on: the key is checked at Stripe, given "
                       "to {}, and its dynos restart.",
                       mention(drift.asked->by), time_of_day(drift.asked->at), escape(drift.app))));
-    } else if (!drift.app.empty()) {
+    } else if (drift.offered) {
       blocks.push_back(actions(
           "drift_repair",
           {{std::string(kRepair), drift.failure.empty() ? "Give it the stored key" : "Try again", drift.id,

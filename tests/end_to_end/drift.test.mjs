@@ -120,3 +120,41 @@ test('an app that can not be looked at is no alarm, and the log says so', async 
   assert.equal(await count(stage, /does not hold the key of/), 0);
   assert.deepEqual((await stage.actions()).filter((action) => action.startsWith('drift.')), []);
 });
+
+test('Infisical that is set back after the close is told as that, and no app that is right is called wrong', async (t) => {
+  const stage = await rotated(t);
+  await stage.act('/infisical/put', { environment: 'prod', name: 'STRIPE_RESTRICTED_KEY', value: stage.before });
+  await told(stage, /The key of stripe prod was set back/, 75000);
+  assert.equal(await count(stage, /does not hold the key of/), 0);
+  assert.ok(!(await stage.actions()).some((action) => action.startsWith('drift.')));
+  assert.equal(await stage.currentKey(), stage.newKey);
+});
+
+test('a release that fails in a repair is said to be unproven, and the next try makes a new one', async (t) => {
+  const stage = await rotated(t, { settings: { retry_limit: '1s' } });
+  await rollBackTheCode(stage);
+  const alarm = await told(stage, /does not hold the key of stripe prod/);
+  await stage.act('/fault', { system: 'heroku', kind: 'release_fails' });
+  await stage.click(alarm, 'drift_repair', {}, ada);
+  await told(stage, /not seen to its end.*release v\d+ of raxx-api-prod failed/);
+  await stage.act('/fault', { system: 'heroku', kind: 'release_fails', on: false });
+  await new Promise((done) => setTimeout(done, 1500));
+  assert.equal(await count(stage, /No longer so/), 0, 'that no dyno runs it is not forgotten');
+  await stage.click(alarm, 'drift_repair', {}, ada);
+  await told(stage, /\*Put right\*/);
+  const { state } = { state: await stage.state() };
+  const { dynos, releases } = state.heroku.apps.find(({ name }) => name === 'raxx-api-prod');
+  assert.ok(dynos.every((dyno) => dyno.state === 'up' && dyno.release === releases.at(-1).version));
+});
+
+test('a bot that is stopped in the middle of a repair ends in order', async (t) => {
+  const stage = await rotated(t);
+  await rollBackTheCode(stage);
+  const alarm = await told(stage, /does not hold the key of stripe prod/);
+  await stage.act('/fault', { system: 'heroku', kind: 'release_pending', seconds: 20 });
+  await stage.click(alarm, 'drift_repair', {}, ada);
+  await told(stage, /asked for the repair/);
+  await stage.bot.stop('SIGTERM');
+  assert.equal(stage.bot.ended.code, 0, stage.bot.errors.slice(-500));
+  assert.ok(!(await stage.actions()).includes('drift.repair.failed'));
+});

@@ -37,6 +37,8 @@ struct Watched {
                 .stored = "new",
                 .held = app_holds,
                 .release = "v43 (Rollback to v41)",
+                .newest_release = 43,
+                .offered = !app.empty(),
                 .channel = "C1",
                 .found_at = past.now};
     commands::note(drifts, commands::kDriftFound, commands::found_data(drift), past.now);
@@ -89,34 +91,47 @@ TEST_CASE("a drift is told once, and ends when the app holds the key again, or a
   CHECK(watched.after(blind, watched.look("old")).ended.empty());
 }
 
-TEST_CASE("while it is being repaired, and after a repair that failed, a drift is not called over") {
+TEST_CASE(
+    "while it is being repaired, and after a repair that wrote and failed, a drift is not called over") {
   Watched watched;
   watched.told("old");
-  commands::note(watched.drifts, commands::kRepairRequested, {{"id", "drift_1"}, {"by", "U2"}},
-                 watched.past.now);
-  CHECK(watched.after(watched.look("new"), watched.look("old")).ended.empty());
+  const auto happens = [&watched](std::string_view type, nlohmann::json data) {
+    data["id"] = "drift_1";
+    commands::note(watched.drifts, type, data, watched.past.now);
+  };
+  const auto over = [&watched](const std::string& app_holds) {
+    return !watched.after(watched.look(app_holds), watched.look(app_holds)).ended.empty();
+  };
+  happens(commands::kRepairRequested, {{"by", "U2"}});
+  CHECK_FALSE(over("new"));
   // Its configuration holds the key, and no dyno may run it.
-  commands::note(watched.drifts, commands::kRepairFailed,
-                 {{"id", "drift_1"}, {"reason", "the release failed"}}, watched.past.now);
-  CHECK(watched.after(watched.look("new"), watched.look("new")).ended.empty());
+  happens(commands::kRepairFailed, {{"reason", "the release failed"}, {"wrote", true}});
   CHECK_FALSE(watched.drifts.at("drift_1").repairing);
+  CHECK_FALSE(over("new"));
+  CHECK(over("third"));
+  CHECK(holds(watched.words(), "not seen to its end"));
+  // Nothing was written: whoever put it right since did so by hand.
+  happens(commands::kRepairRequested, {{"by", "U2"}});
+  happens(commands::kRepairFailed, {{"reason", "Stripe gives no usable answer"}, {"wrote", false}});
+  CHECK(over("new"));
 }
 
 TEST_CASE("while a rotation changes the key nothing counts as drift") {
   Watched watched;
   watched.past.begun("U1");
-  CHECK(commands::key_at_rest(watched.target, watched.past.rotations(), watched.past.seen).empty());
+  CHECK(
+      commands::key_at_rest(watched.target, watched.past.rotations(), watched.past.seen).fingerprint.empty());
   CHECK(watched.after(watched.look("old"), watched.look("old")).found.empty());
 }
 
 TEST_CASE("in the grace the new key is the right one, and after a way back the old one") {
   Watched grace(/*closed=*/false);
-  CHECK(commands::key_at_rest(grace.target, grace.past.rotations(), grace.past.seen) == "new");
+  CHECK(commands::key_at_rest(grace.target, grace.past.rotations(), grace.past.seen).fingerprint == "new");
   CHECK(grace.after(grace.look("old"), grace.look("old")).found.size() == 1);
   grace.past.happens(RollbackRequested{"U2"});
-  CHECK(commands::key_at_rest(grace.target, grace.past.rotations(), grace.past.seen).empty());
+  CHECK(commands::key_at_rest(grace.target, grace.past.rotations(), grace.past.seen).fingerprint.empty());
   grace.past.happens(RollbackBegan{}).happens(RolledBack{.context = nlohmann::json::object()});
-  CHECK(commands::key_at_rest(grace.target, grace.past.rotations(), grace.past.seen) == "old");
+  CHECK(commands::key_at_rest(grace.target, grace.past.rotations(), grace.past.seen).fingerprint == "old");
 }
 
 TEST_CASE(
@@ -135,9 +150,49 @@ TEST_CASE(
   CHECK_FALSE(holds(words, "drift_repair"));
   // Another key altogether: somebody rotates by hand, and the proof will say what it can.
   CHECK(grace.after(grace.look("new", "third"), grace.look("new", "third")).found.empty());
-  // After the close the reminders tell of it.
+}
+
+TEST_CASE("a store that was set back after the close never makes a right app look wrong") {
   Watched closed;
   CHECK(closed.after(closed.look("new", "old"), closed.look("new", "old")).found.empty());
+  // As the look itself notes it: what is in the store now, and is known to be the old key.
+  closed.past.seen["stripe prod"].push_back({.at = closed.past.now, .fingerprint = "old"});
+  const DriftLook back = closed.look("new", "old");
+  CHECK(back.expected.fingerprint == "old");
+  CHECK(closed.after(back, back).found.empty());
+}
+
+TEST_CASE("a key that somebody put into the store by hand is not offered to the apps") {
+  Watched watched;
+  watched.past.seen["stripe prod"].push_back({.at = watched.past.now, .fingerprint = "by hand"});
+  const DriftLook look = watched.look("new", "by hand");
+  const DriftChanges changed = watched.after(look, look);
+  REQUIRE(changed.found.size() == 1);
+  CHECK_FALSE(changed.found.front().offered);
+  watched.told("new").offered = false;
+  CHECK(holds(watched.words(), "settle which of the two is right"));
+  CHECK_FALSE(holds(watched.words(), "drift_repair"));
+  // What a rotation gave out is.
+  CHECK(watched.after(Watched().look("old"), Watched().look("old")).found.front().offered);
+}
+
+TEST_CASE("what cannot be looked at for a moment is still told of") {
+  Watched watched;
+  DriftLook first = watched.look("old");
+  DriftLook blind = watched.look("old");
+  blind.apps.clear();
+  CHECK(watched.after(blind, first).found.empty());
+  CHECK(watched.after(watched.look("old"), first).found.size() == 1);
+}
+
+TEST_CASE("the key that a rollback gave up is called that") {
+  Watched back(/*closed=*/false);
+  back.past.happens(RollbackRequested{"U2"})
+      .happens(RollbackBegan{})
+      .happens(RolledBack{.context = nlohmann::json::object()});
+  Drift& drift = back.told("new");
+  drift.stored = "old";
+  CHECK(holds(back.words(), "given up when its rotation was rolled back"));
 }
 
 TEST_CASE("a dead key in an app names people, and says that billing is likely down") {
@@ -181,7 +236,7 @@ TEST_CASE("the message goes from the button over the repair to its end") {
   happens(commands::kRepairRequested, {{"by", "U2"}});
   CHECK(holds(watched.words(), "<@U2> asked for the repair"));
   CHECK_FALSE(holds(watched.words(), "drift_repair"));
-  happens(commands::kRepairFailed, {{"reason", "Heroku answered 503"}});
+  happens(commands::kRepairFailed, {{"reason", "Heroku answered 503"}, {"wrote", false}});
   CHECK(holds(watched.words(), "*The repair came to nothing*: Heroku answered 503"));
   CHECK(holds(watched.words(), "Try again"));
   happens(commands::kRepairRequested, {{"by", "U1"}});
@@ -201,6 +256,8 @@ TEST_CASE("only a superadmin can ask for a repair, once, while there is somethin
               .stored = "new",
               .held = "old",
               .release = {},
+              .newest_release = 43,
+              .offered = true,
               .channel = "C1",
               .found_at = crew.clock.time};
   commands::note(crew.desk.drifts, commands::kDriftFound, commands::found_data(drift), crew.clock.time);
