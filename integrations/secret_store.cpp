@@ -1,5 +1,6 @@
 #include "integrations/secret_store.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace keyturn::integrations {
@@ -12,13 +13,25 @@ void fill_in(std::string& text, std::string_view placeholder, const std::string&
   }
 }
 
+// "/payments/" and "/payments" are one folder.
+std::vector<std::string_view> folders(std::string_view path) {
+  std::vector<std::string_view> found;
+  while (!path.empty()) {
+    const auto slash = path.find('/');
+    if (slash != 0) found.push_back(path.substr(0, slash));
+    path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
+  }
+  return found;
+}
+
 }  // namespace
 
 bool copies_onward(const SecretSync& sync, const SecretAddress& address) {
   if (!sync.automatic || sync.environment != address.environment) return false;
-  if (sync.path == address.path) return true;
-  const std::string below = sync.path.ends_with('/') ? sync.path : sync.path + "/";
-  return sync.recursive && address.path.starts_with(below);
+  const auto from = folders(sync.path), wanted = folders(address.path);
+  if (from == wanted) return true;
+  return sync.recursive && from.size() < wanted.size() &&
+         std::equal(from.begin(), from.end(), wanted.begin());
 }
 
 // A recursive sync takes no part of the folder into the name; two of one name make the whole run fail.

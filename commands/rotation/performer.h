@@ -58,7 +58,6 @@ class RealPerformer final : public Performer {
   boost::asio::awaitable<Outcome> store_key(StatePointer state);
   boost::asio::awaitable<Outcome> update_consumer(StatePointer state, std::string app);
   boost::asio::awaitable<Outcome> follow_sync(StatePointer state, std::string app);
-  boost::asio::awaitable<std::map<std::string, std::string>> sync_runs(StatePointer state);
   // The outcome of a change that the app's configuration has: its release, newer than `release_before`. Where
   // that failed and `mend` says so, another one.
   boost::asio::awaitable<Outcome> released(StatePointer state, ConsumerUpdated updated, int release_before,

@@ -4,6 +4,7 @@
 
 #include "commands/rotation/performer.h"
 #include "commands/rotation/rollout.h"
+#include "commands/rotation/syncs.h"
 #include "integrations/error.h"
 #include "integrations/net/within.h"
 
@@ -21,7 +22,8 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
   const int version_before = put_back ? state->forth.stored->event.version : state->current->event.version;
   const auto key = co_await systems_.vault.open(state->id, std::string(exchange.purpose));
 
-  auto runs = co_await sync_runs(state);
+  const auto syncs = co_await systems_.store.syncs(address.project);
+  auto runs = runs_of(*state, syncs);
   const auto before = co_await systems_.store.read(address, std::nullopt);
   if (!before.value)
     fail(System::infisical, "Infisical hides the value of " + address.name, /*can_retry=*/false);
@@ -42,6 +44,9 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
              address.name, version_before, before.version),
          /*can_retry=*/false, before.request_id);
   }
+  // Hours may have passed since they were looked at, waiting for people.
+  if (const auto changed = syncs_changed(*state, syncs))
+    fail(System::infisical, *changed, /*can_retry=*/false);
   const std::string comment = state->way_back() ? "put back by Keyturn for " + state->rollback->event.by
                                                 : "rotated by Keyturn for " + state->operator_id;
   const auto answer = co_await systems_.store.write(address, key, comment, state->id);

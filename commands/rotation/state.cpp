@@ -192,7 +192,7 @@ struct Apply {
   // A retry forgets what made the procedure stop: the failures, and a watch that found something.
   void operator()(const RetryRequested&) const {
     forget_consumer_of(s.halted);
-    if (s.halted && s.halted->event.action.kind == ActionKind::store_key) s.stored.reset();
+    if (s.halted && s.halted->event.action.kind == ActionKind::store_key) store_again();
     s.halted.reset();
     s.retried_at = at;
     s.tries.clear();
@@ -207,6 +207,17 @@ struct Apply {
     if (s.way_back()) return;
     s.probed.erase(ActionKind::probe_new_key);
     s.probed.erase(ActionKind::probe_old_again);
+  }
+  // What a sync had brought it brings anew, when the store is written again.
+  void store_again() const {
+    s.stored.reset();
+    std::erase_if(s.updated, [&](const auto& entry) {
+      if (!entry.second.event.by_sync) return false;
+      s.running.erase(entry.first);
+      s.watched.erase(entry.first);
+      s.billing_watched.reset();
+      return true;
+    });
   }
   // Whether a consumer still holds the new key is asked again when its release or its watch came to nothing:
   // the release may have failed for good, or somebody brought the old configuration back.

@@ -183,6 +183,41 @@ std::vector<std::string> sync_warnings(const State& s) {
   return found;
 }
 
+std::optional<std::string> syncs_changed(const State& s, const std::vector<SecretSync>& syncs) {
+  const auto now = syncs_of(s.target, syncs);
+  for (const auto& consumer : s.target.consumers) {
+    const bool was = followed(s, consumer.app), is = followed(s.target, now, consumer.app);
+    if (was == is) continue;
+    return fmt::format(
+        "Infisical's syncs were changed since the rotation began: one {} brings this secret to {}. Nothing "
+        "was written. "
+        "Put it back as it was ({}), then try again",
+        is ? "now" : "no longer", consumer.app, kByHand);
+  }
+  // The way back is not held up by a sync that failed: what stands in the store is the right key all the
+  // same.
+  const auto bar = barred_by_syncs(s.target, now, s.compromise || s.way_back());
+  if (!bar) return std::nullopt;
+  return fmt::format("{} Nothing was written. {} Then try again", bar->why, bar->remedy);
+}
+
+std::map<std::string, std::string> runs_of(const State& s, const std::vector<SecretSync>& syncs) {
+  std::map<std::string, std::string> runs;
+  for (const SecretSync& sync : syncs) {
+    if (integrations::copies_onward(sync, s.target.store)) runs[sync.id] = sync.last_run;
+  }
+  return runs;
+}
+
+bool syncs_at_rest(const State& s, const std::string& app, const std::vector<SecretSync>& syncs) {
+  const auto& before = s.stored->event.sync_runs;
+  return std::ranges::all_of(bringing(s, app, syncs), [&](const SecretSync* sync) {
+    const auto known = before.find(sync->id);
+    const bool has_run_since = known == before.end() || known->second != sync->last_run;
+    return has_run_since && sync->status != SyncStatus::pending && sync->status != SyncStatus::running;
+  });
+}
+
 std::optional<std::string> sync_trouble(const State& s, const std::string& app,
                                         const std::vector<SecretSync>& syncs) {
   const auto found = bringing(s, app, syncs);

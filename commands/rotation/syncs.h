@@ -3,6 +3,7 @@
 // fight. Any other bars the rotation. Pure.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,19 @@ std::optional<SyncBar> barred_by_syncs(const Target& target, const std::vector<S
 
 // What the operator should know about those that are followed, before the click.
 std::vector<std::string> sync_warnings(const State& state);
+
+// Why the store must not be written now: what is followed is no longer what was followed at the start, or one
+// of them would bar a rotation by now. Nothing: they are as they were.
+std::optional<std::string> syncs_changed(const State& state,
+                                         const std::vector<integrations::SecretSync>& syncs);
+
+// The runs that last came to an end, by sync, of those over the secret.
+std::map<std::string, std::string> runs_of(const State& state,
+                                           const std::vector<integrations::SecretSync>& syncs);
+
+// Whether those that bring the secret to that app have run since this leg's write, and none is at work.
+bool syncs_at_rest(const State& state, const std::string& app,
+                   const std::vector<integrations::SecretSync>& syncs);
 
 // Why the key won't come to that app, by what the syncs are now; nothing: it may still come.
 std::optional<std::string> sync_trouble(const State& state, const std::string& app,

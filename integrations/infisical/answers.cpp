@@ -143,7 +143,9 @@ integrations::SecretSync read_sync(const net::Response& response, const json& ro
                                 .environment = string_at(integrations::value_at(row, "environment"), "slug"),
                                 .path = string_at(integrations::value_at(row, "folder"), "path"),
                                 .automatic = integrations::true_at(row, "isAutoSyncEnabled"),
-                                .recursive = integrations::true_at(options, "recursive"),
+                                // Servers name it the one way or the other.
+                                .recursive = integrations::true_at(options, "recursive") ||
+                                             integrations::true_at(options, "includeAllSubFolders"),
                                 .key_schema = string_at(options, "keySchema"),
                                 .deletes = !integrations::true_at(options, "disableSecretDeletion"),
                                 .has_run = !string_at(row, "lastSyncedAt").empty(),

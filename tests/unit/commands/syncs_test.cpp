@@ -242,7 +242,9 @@ struct FollowedWorkshop : Workshop {
 
 TEST_CASE("what a sync has brought is taken with the release that was made for it, and nothing is written") {
   FollowedWorkshop stage;
+  int looks = 0;
   stage.infisical.on_list = [&] {  // the first look finds the old key
+    if (++looks != 2) return;
     stage.heroku.held = secret('N');
     stage.heroku.list = {release(11), release(10)};
     stage.heroku.list.front().user = "sync@raxx.example";
@@ -305,9 +307,51 @@ TEST_CASE("the runs of a followed sync are noted before the store is written") {
   const auto stored = stage.perform<KeyStored>(ActionKind::store_key);
   REQUIRE(stored);
   CHECK(stored->sync_runs == std::map<std::string, std::string>{{"sync-of-canary", "run-1"}});
+}
+
+TEST_CASE("syncs that were changed while people were waited for stop the write, and nothing is written") {
+  FollowedWorkshop stage;
+  const auto refused = [&stage] { return !stage.perform<KeyStored>(ActionKind::store_key).has_value(); };
+  stage.infisical.held = secret('O');
+  const auto as_it_was = stage.infisical.list;
+  stage.infisical.list.clear();
+  CHECK(refused());
+  CHECK_THAT(stage.failure,
+             Contains("one no longer brings this secret to canary") && Contains("Nothing was written"));
+  stage.infisical.list = as_it_was;
+  stage.infisical.list.front().status = SyncStatus::failed;
+  CHECK(refused());
+  CHECK_THAT(stage.failure, Contains("failed the last time"));
+  // One that came: whatever was to be written by us is the sync's by now.
+  stage.infisical.list = as_it_was;
   stage.story.state.current->event.syncs.clear();
-  stage.infisical.on_list = [] { FAIL("nobody follows, so nobody is asked"); };
-  CHECK(stage.perform<KeyStored>(ActionKind::store_key)->sync_runs.empty());
+  CHECK(refused());
+  CHECK_THAT(stage.failure, Contains("one now brings this secret to canary"));
+  // What stands there already needs no write, whatever the syncs are.
+  stage.infisical.held = secret('N');
+  CHECK_FALSE(refused());
+}
+
+TEST_CASE(
+    "a sync that has run, and an app that holds the old key all the same, is told without waiting for long") {
+  FollowedWorkshop stage;
+  stage.infisical.list = {sync_to("canary", "run-2")};
+  stage.story.state.target.timing.poll_every = 1ms;
+  CHECK_FALSE(stage.perform<ConsumerUpdated>(ActionKind::follow_sync));
+  CHECK_THAT(stage.failure,
+             Contains("has run since the new key was stored") && Contains("somebody put it back"));
+}
+
+TEST_CASE("a release from before the sync brought the key is not taken for the sync's") {
+  FollowedWorkshop stage;
+  stage.story.state.target.timing.poll_every = 1ms;
+  stage.heroku.list = {release(11), release(10)};  // somebody's deploy, after the inspection
+  int looks = 0;
+  stage.infisical.on_list = [&] {
+    if (++looks == 2) stage.heroku.held = secret('N');  // and Heroku doesn't list its release yet
+  };
+  CHECK_FALSE(stage.perform<ConsumerUpdated>(ActionKind::follow_sync));
+  CHECK_THAT(stage.failure, Contains("has made no release for the change yet"));
 }
 
 }  // namespace keyturn::test
