@@ -33,7 +33,7 @@ std::variant<Outcome, Obstacle> settle(const State& s, std::size_t number, const
   const bool back = asked.of == rotation::kOfRollback;
   if (!approves) {
     Outcome declined{.events = {rotation::ApprovalDeclined{user}}, .boxes = {}};
-    if (!back) declined.events.emplace_back(rotation::Cancelled{});
+    if (!back) declined.events.emplace_back(rotation::Cancelled{});  // no key is here: one was needed
     return declined;
   }
   Outcome given{.events = {rotation::ApprovalGiven{user}}, .boxes = {}};

@@ -95,9 +95,14 @@ Answer retry(const State& s) {
 Answer roll_back(const State& s, const std::string& user, TimePoint now) {
   if (const auto obstacle = rotation::no_way_back(s, now)) return obstacle->sentence;
   if (s.target.second_approver) {
-    if (rotation::waiting_approval(s) != nullptr) return "An approval is asked for already, in the channel.";
-    return Outcome{.events = {rotation::ApprovalRequested{std::string(rotation::kOfRollback), user}},
-                   .boxes = {}};
+    Outcome asked;
+    if (const auto* waiting = rotation::waiting_approval(s)) {
+      if (waiting->asked.event.of == rotation::kOfRollback)
+        return "An approval is asked for already, in the channel.";
+      asked.events.emplace_back(rotation::ApprovalLapsed{std::string(rotation::kNotNeeded)});  // the key came
+    }
+    asked.events.emplace_back(rotation::ApprovalRequested{std::string(rotation::kOfRollback), user});
+    return asked;
   }
   return Outcome{.events = {rotation::RollbackRequested{user}}, .boxes = {}};
 }

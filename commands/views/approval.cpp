@@ -85,7 +85,10 @@ std::string settled(const State& s, const Approval& approval) {
                        of_rollback(approval) ? "Nothing was put back, and the rotation goes on as before."
                                              : "The rotation is cancelled, and nothing has changed by it.");
   }
-  if (approval.lapsed) return "*Not possible any more*: " + escape(approval.lapsed->event.sentence);
+  if (approval.lapsed) {
+    return (of_rollback(approval) ? "*Not possible any more*: " : "*Over*: ") +
+           escape(approval.lapsed->event.sentence);
+  }
   return waiting_approval(s) == nullptr ? "*Over*: the rotation has ended." : "";
 }
 

@@ -275,6 +275,58 @@ TEST_CASE("the button Roll back asks for an approval, once, and only another per
   CHECK(crew.state(id)->rollback->event.by == "U2");
 }
 
+TEST_CASE("an approval that is needed no more lapses, settles nothing, and is in no way back's way") {
+  Guarded crew;
+  const auto id = crew.checked();
+  crew.approve(id, "U2");
+  const auto bring = [&](const std::string& fingerprint) {
+    crew.happens(id, {KeyReceived{.fingerprint = fingerprint,
+                                  .grace_chosen = 24h,
+                                  .rotated_at = crew.clock.time,
+                                  .old_key_expires_at = crew.clock.time + 24h,
+                                  .peer = {}}});
+  };
+  crew.happens(id, {OperatorConfirmed{{"ready"}, ""}});
+  bring("new-1");
+  crew.take_over(id, "U2");
+  crew.happens(id, {KeyRejected{"another_account", "It is another account's."}});
+  crew.settle();
+  REQUIRE(crew.state(id)->approvals.size() == 2);
+  CHECK(holds(crew.say("hand-over stripe prod <@U1>", "U2"), "has the rotation"));
+  crew.settle();
+  REQUIRE(crew.state(id)->approvals.back().lapsed);  // U2's approval holds for U1 again
+  CHECK_FALSE(needs_approval(*crew.state(id)));
+  bring("new-2");
+  crew.happens(id,
+               {KeyStored{.version = 5, .previous_version = 4, .already_there = false, .request_id = {}}});
+  CHECK(holds(crew.press(id + "/2", views::kDecline, "U4"), "no longer does anything"));
+  CHECK(holds(crew.approve(id, "U4", 2), "no longer does anything"));
+  CHECK_FALSE(crew.state(id)->cancelled_at);
+  CHECK(crew.press(id, views::kRollBack, "U4").empty());
+  REQUIRE(crew.state(id)->approvals.size() == 3);
+  CHECK(crew.state(id)->approvals.back().asked.event.of == kOfRollback);
+}
+
+// Approved by U2, who took over with the key there; that key was rejected.
+Story asked_again() {
+  Story story = guarded();
+  story.happens(ApprovalGiven{"U2"}).received();
+  story.happens(HandedOver{.from = "U1", .to = "U2", .name = "Grace"});
+  return story.happens(KeyRejected{"another_account", "It is another account's."}).conclude();
+}
+
+TEST_CASE("before it has lapsed, too, an approval that is needed no more can't be declined") {
+  Story story = asked_again();
+  REQUIRE(waiting_approval(story.state) != nullptr);
+  CHECK_FALSE(may_not_approve(story.state, "U4"));
+  story.happens(HandedOver{.from = "U2", .to = "U1", .name = "Ada"});
+  REQUIRE(may_not_approve(story.state, "U4"));
+  CHECK(may_not_approve(story.state, "U4")->code == "nothing_to_approve");
+  CHECK(recorded<ApprovalLapsed>(story.decision()) != nullptr);
+  story.conclude();
+  CHECK(holds(words_in(story, "channel_approval_2"), "no approval is needed any more"));
+}
+
 TEST_CASE("an older journal, whose target knows of no second person, folds as it did") {
   auto data = data_of(Started{.target = sample_target(), .operator_id = "U1", .channel = "C1", .reason = {}});
   data["target"].erase("second_approver");
