@@ -100,11 +100,12 @@ const Target* configured(const std::string& target, const std::vector<Target>& t
   return found == targets.end() ? nullptr : &*found;
 }
 
-// A key that was made and never handed over is replaced, as far as anybody can tell, by a later rotation that
-// was proven.
+// A key that was made and never handed over is replaced, as far as anybody can tell, by a later one whose
+// rotation was proven.
 bool overtaken(const std::string& target, TimePoint since, const Rotations& rotations) {
   return std::ranges::any_of(rotations, [&](const auto& state) {
-    return state->target.name() == target && state->started_at > since && state->proven_dead_at;
+    return state->target.name() == target && state->proven_dead_at && state->received &&
+           state->started_at > since && state->received->event.rotated_at > since;
   });
 }
 

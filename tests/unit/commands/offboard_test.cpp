@@ -167,6 +167,33 @@ TEST_CASE("steps that were shown without a key coming: nobody knows whether one 
   CHECK(Leaving(past).row().state == RowState::not_needed);
 }
 
+TEST_CASE("a key that was made before their last look was over counts as theirs, whoever brings it") {
+  Past past;
+  past.begun("U1");
+  past.happens(FormIssued{"hash", past.now + 15min});
+  past.now += 10min;
+  past.happens(Cancelled{}).happens(Closed{"cancelled"});
+  const auto made = past.now - 5min;
+  past.now += 1h;
+  past.begun("U2");
+  CurrentKeyRead current = current_key();
+  current.fingerprint = "a-0";
+  past.happens(current).happens(FormIssued{"hash", past.now + 15min});
+  past.happens(KeyReceived{.fingerprint = "a-1",
+                           .grace_chosen = 24h,
+                           .rotated_at = made,
+                           .old_key_expires_at = made + 24h,
+                           .peer = {}});
+  past.happens(Completed{.context = nlohmann::json::object()}).proven();
+  const Leaving leaving(past);
+  CHECK(leaving.row().state == RowState::to_do);
+  CHECK(holds(leaving.row().words, "`a-1`, is one they handled"));
+  CHECK_FALSE(commands::finished(leaving.rows()));
+  past.rotated("U2", "a-1", "a-2");
+  past.proven();
+  CHECK(leaving.row().state == RowState::done);
+}
+
 TEST_CASE("a rotation that they have in hand now has to be handed over, and what it brings rotated again") {
   Past past;
   past.begun("U1");
