@@ -125,7 +125,8 @@ Case case_of(const Campaign& campaign, const std::string& target, const Facts& f
   found.newest = newest_of(target, facts.rotations);
   if (const Target* settings = configured(target, facts.targets)) {
     found.configured = true;
-    found.in_use = age_of(*settings, facts.rotations, facts.seen).fingerprint;
+    const KeyAge age = age_of(*settings, facts.rotations, facts.seen);
+    if (!age.unsure) found.in_use = age.fingerprint;
   }
   return found;
 }
@@ -188,6 +189,11 @@ std::string last_try(const Case& c) {
 Finding standing_still(const Case& c) {
   const bool in_use = !c.in_use.empty() && holds_key(c.open, c.in_use);
   if (!in_use && !c.touched.unseen_since) {
+    if (c.configured && c.in_use.empty()) {
+      return {RowState::failed,
+              fmt::format("not known which key is in use; being looked at. {} may be alive", quoted(c.open)),
+              true};
+    }
     return {RowState::unproven,
             fmt::format(
                 "{} not in use as far as is known, and nothing proves {} dead: look into the dashboard "

@@ -194,6 +194,42 @@ TEST_CASE("a key that was made before their last look was over counts as theirs,
   CHECK(leaving.row().state == RowState::done);
 }
 
+TEST_CASE("given up midway, nobody knows which key is in use, and the board waits for a look") {
+  Past past;
+  past.rotated("U2", "z", "a-0");
+  past.proven().begun("U1");
+  CurrentKeyRead current = current_key();
+  current.fingerprint = "a-0";
+  past.happens(current).happens(FormIssued{"hash", past.now + 15min});
+  past.happens(KeyReceived{.fingerprint = "a-1",
+                           .grace_chosen = 24h,
+                           .rotated_at = past.now,
+                           .old_key_expires_at = past.now + 24h,
+                           .peer = {}});
+  past.happens(ActionStarted{{ActionKind::store_key, {}}});
+  past.happens(Halted{.action = {ActionKind::store_key, {}}, .sentence = "because Infisical is away"});
+  past.happens(Cancelled{}).happens(Closed{"given_up"});
+  past.now += 1h;
+  const Leaving leaving(past);
+  CHECK(leaving.row().state == RowState::failed);
+  CHECK(leaving.row().startable);
+  CHECK(holds(leaving.row().words, "not known which key is in use"));
+  CHECK_FALSE(commands::finished(leaving.rows()));
+  // Led to nothing, a later one settles nothing.
+  past.begun("U2");
+  past.happens(Cancelled{}).happens(Closed{"cancelled"});
+  CHECK(leaving.row().state == RowState::failed);
+  past.seen["stripe prod"] = {{.at = past.now, .fingerprint = "a-1"}};
+  CHECK(leaving.row().state == RowState::failed);
+  CHECK(holds(leaving.row().words, "`a-1`, is one they handled"));
+  past.seen["stripe prod"] = {{.at = past.now, .fingerprint = "a-0"}};
+  CHECK(leaving.row().state == RowState::unproven);
+  past.seen.clear();
+  past.rotated("U2", "a-0", "a-2");
+  past.proven();
+  CHECK(leaving.row().state == RowState::unproven);
+}
+
 TEST_CASE("a rotation that they have in hand now has to be handed over, and what it brings rotated again") {
   Past past;
   past.begun("U1");
