@@ -327,6 +327,21 @@ TEST_CASE("before it has lapsed, too, an approval that is needed no more can't b
   CHECK(holds(words_in(story, "channel_approval_2"), "no approval is needed any more"));
 }
 
+TEST_CASE("declined after the steps were shown: nobody says that nothing has changed") {
+  Story story = asked_again();
+  const auto request = words_in(story, "channel_approval_2");
+  CHECK_FALSE(holds(request, "othing has changed"));
+  CHECK(holds(request, "the key in use is expiring"));
+  CHECK_FALSE(holds(request, "Stripe accepts it"));
+  CHECK(holds(request, "Stripe accepted it when asked, <!date"));
+  story.happens(ApprovalDeclined{"U4"}).happens(Cancelled{});
+  CHECK_FALSE(holds(words_in(story, "channel_approval_2"), "othing has changed"));
+  CHECK(holds(words_in(story, "channel_approval_2"), "the key in use is expiring"));
+  Story early = guarded();
+  early.happens(ApprovalDeclined{"U4"}).happens(Cancelled{});
+  CHECK(holds(words_in(early, "channel_approval_1"), "nothing has changed by it"));
+}
+
 TEST_CASE("an older journal, whose target knows of no second person, folds as it did") {
   auto data = data_of(Started{.target = sample_target(), .operator_id = "U1", .channel = "C1", .reason = {}});
   data["target"].erase("second_approver");
