@@ -59,6 +59,11 @@ std::string already_live(const Desk& desk, const rotation::State& state, bool co
     text += fmt::format(
         "It waits for another superadmin's approval, in the channel; `/rotate cancel {}` ends it. ",
         state.target.name());
+    if (compromise) {
+      text += fmt::format(
+          "A leak waits for nobody's approval: `/rotate cancel {}`, then `/rotate {} --compromise`. ",
+          state.target.name(), state.target.name());
+    }
   } else if (stage == rotation::Stage::awaiting_operator || stage == rotation::Stage::awaiting_key) {
     text += fmt::format("It waits for its operator; `/rotate cancel {}` ends it. ", state.target.name());
   }

@@ -158,6 +158,14 @@ Message approval_nudge(const State& s, const OperatorNudged& nudge) {
                    "Nobody has approved yet", json::array({section(text), context("`" + s.id + "`")}));
 }
 
+// What is left when nobody may approve. A way back has no other way.
+std::string without_approval(const State& s, const Approval& approval) {
+  if (of_rollback(approval)) return {};
+  return fmt::format(
+      " If that can't wait: `/rotate cancel {}`, then `/rotate {} --compromise`, which waits for nobody.",
+      escape(s.target.name()), escape(s.target.name()));
+}
+
 // To each of the others: nobody has to approve a leak, and everybody has to know.
 Message bypass(const State& s, const std::string& person) {
   const std::string text = fmt::format(
@@ -200,7 +208,11 @@ Message approval_page(const State& s, const OthersPaged& page, TimePoint at, std
   const Approval& approval = s.approvals[approval_number - 1];
   std::string people;
   for (const std::string& person : page.people) people += mention(person) + " ";
-  if (people.empty()) people = "Nobody who may approve is known. ";
+  std::string otherwise;
+  if (people.empty()) {
+    people = "Nobody who may approve is known. ";
+    otherwise = without_approval(s, approval);
+  }
   const std::string found =
       dead(page.old_key)
           ? fmt::format("*Stripe refuses the key that was in use, `{}`*: look at the dashboard now.",
@@ -210,8 +222,8 @@ Message approval_page(const State& s, const OthersPaged& page, TimePoint at, std
       json::array({header("Nobody approves: " + s.target.name()),
                    section(fmt::format(
                        "{}*{} waits for an approval to {}.* {}\n*What to do*: one of you presses *Approve* "
-                       "or *Decline*, here or in the message above, which says what is to happen.",
-                       people, mention(approval.asked.event.by), wanted(s, approval), found))});
+                       "or *Decline*, here or in the message above, which says what is to happen.{}",
+                       people, mention(approval.asked.event.by), wanted(s, approval), found, otherwise))});
   const std::string result = settled(s, approval);
   blocks.push_back(
       result.empty() ? approval_buttons(s, fmt::format("page_approval_{}", number), approval, approval_number)

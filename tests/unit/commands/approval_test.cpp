@@ -342,6 +342,17 @@ TEST_CASE("declined after the steps were shown: nobody says that nothing has cha
   CHECK(holds(words_in(early, "channel_approval_1"), "nothing has changed by it"));
 }
 
+TEST_CASE("a leak that meets a rotation which waits for an approval is told both commands") {
+  const std::string both = "`/rotate cancel stripe prod`, then `/rotate stripe prod --compromise`";
+  Guarded crew;
+  crew.checked();
+  CHECK(holds(crew.say("stripe prod --compromise seen in a gist", "U4"), both));
+  CHECK_FALSE(holds(crew.say("stripe prod", "U4"), "--compromise"));
+  Story story = guarded();
+  story.happens(OthersPaged{.people = {}, .old_key = {}, .link = 0, .approval = 1});
+  CHECK(holds(words_in(story, "channel_page_1"), both));
+}
+
 TEST_CASE("an older journal, whose target knows of no second person, folds as it did") {
   auto data = data_of(Started{.target = sample_target(), .operator_id = "U1", .channel = "C1", .reason = {}});
   data["target"].erase("second_approver");
