@@ -212,7 +212,7 @@ Finding standing_still(const Case& c) {
   return {RowState::to_do, how_known(c), true};
 }
 
-Finding finding_of(const Case& c) {
+Finding finding_by_keys(const Case& c) {
   const bool live = c.newest != nullptr && c.newest->live();
   const bool theirs = live && c.newest->operator_id == c.campaign.person && !c.newest->completed;
   if (theirs) return going_on(c);
@@ -222,6 +222,19 @@ Finding finding_of(const Case& c) {
     return {*c.proven < c.campaign.started_at ? RowState::not_needed : RowState::done, words, false};
   }
   return live ? going_on(c) : standing_still(c);
+}
+
+// A master key makes others, and no rotation of ours replaces it: nothing here can tell that it is dead.
+Finding finding_of(const Case& c) {
+  Finding finding = finding_by_keys(c);
+  auto& [state, words, startable] = finding;
+  const bool over = state == RowState::done || state == RowState::not_needed || state == RowState::unproven;
+  if (!c.touched.master_key || !over) return finding;
+  return {RowState::unproven,
+          words +
+              ". *A master key was pasted into the form while they were an operator*: whoever has it can "
+              "make other keys. Roll the *secret key* in the dashboard, if that was not done since",
+          false};
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ std::map<std::string, Touched> touched_by(const std::string& person, const Rotat
     (was_operator ? touched.handled : touched.approved)
         .insert(state->keys_seen.begin(), state->keys_seen.end());
     if (!was_operator) continue;
+    touched.master_key = touched.master_key || state->master_keys_pasted > 0;
     if (const auto at = unseen(*state)) {
       touched.unseen_since = std::max(touched.unseen_since.value_or(*at), *at);
       unseen_at[state->target.name()].push_back(*at);

@@ -230,6 +230,21 @@ TEST_CASE("given up midway, nobody knows which key is in use, and the board wait
   CHECK(leaving.row().state == RowState::unproven);
 }
 
+TEST_CASE("who pasted a master key is never said to know no live key") {
+  Past past;
+  past.rotated("U1", "a-0", "a-1");
+  past.happens(PasteRefused{.code = "master_key", .attempts_left = 4});
+  past.proven().rotated("U2", "a-1", "a-2");
+  CHECK(Leaving(past).row().state == RowState::waiting);
+  past.proven();
+  Leaving leaving(past);
+  CHECK(leaving.row().state == RowState::unproven);
+  CHECK(holds(leaving.row().words, "Roll the *secret key*"));
+  CHECK_FALSE(commands::proven(leaving.rows()));
+  leaving.campaign.finished_at = past.now;
+  CHECK_FALSE(holds(leaving.board(), "knows no live key"));
+}
+
 TEST_CASE("a rotation that they have in hand now has to be handed over, and what it brings rotated again") {
   Past past;
   past.begun("U1");
