@@ -67,8 +67,7 @@ asio::awaitable<void> approve(Desk& desk, slack::Click click, std::string once, 
   if (!state) co_return;
   const bool approves = click.action_id == views::kApprove;
   std::optional<Obstacle> obstacle = co_await objection_to_person(desk, click.user);
-  if (const std::string leaver = leaver_objection(desk, click.user, state->target.name());
-      !obstacle && !leaver.empty())
+  if (const std::string leaver = leaver_objection(desk, click.user); !obstacle && !leaver.empty())
     obstacle = Obstacle{"leaver", leaver};
   if (!obstacle) {
     co_await desk.runner.change(

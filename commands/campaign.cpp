@@ -60,11 +60,6 @@ const Campaign* campaign_of(const Campaigns& campaigns, const std::string& perso
   return nullptr;
 }
 
-bool leaves(const Campaigns& campaigns, const std::string& person, const std::string& target) {
-  const Campaign* campaign = campaign_of(campaigns, person);
-  return campaign != nullptr && campaign->holds(target);
-}
-
 namespace {
 
 // What one target's row is made from.

@@ -108,7 +108,7 @@ asio::awaitable<std::string> start_rotation(Desk& desk, RotateCommand command, s
     co_await record_refusal(desk, user, what, "unknown_target", once);
     co_return unknown_target(desk, command);
   }
-  if (const std::string objection = leaver_objection(desk, user, target->name()); !objection.empty()) {
+  if (const std::string objection = leaver_objection(desk, user); !objection.empty()) {
     co_await record_refusal(desk, user, what, "leaver", once);
     co_return objection + " Nothing was started.";
   }

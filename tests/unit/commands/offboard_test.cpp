@@ -3,6 +3,7 @@
 
 #include "commands/campaign.h"
 #include "commands/views/board.h"
+#include "commands/views/rollback.h"
 #include "tests/unit/commands/crew.h"
 #include "tests/unit/commands/past.h"
 #include "tests/unit/commands/slack_rules.h"
@@ -331,6 +332,21 @@ TEST_CASE("who leaves can't be the operator: not by command, by button, by hand-
   CHECK_FALSE(office.campaign().open());
   CHECK(holds(office.press(office.rotate_button(), views::kOffboardRotate, "U4"), "is over"));
   CHECK(holds(office.take_over(live->id, "U1"), "You have the rotation"));
+}
+
+TEST_CASE("who leaves is refused for every target, and may only cancel what they have in hand") {
+  Office office;
+  office.desk.targets.push_back(target_named("staging"));
+  office.rotated_by_u1();
+  office.say("offboard <@U1>", "U2");
+  CHECK(holds(office.say("stripe staging", "U1"), "is being offboarded"));
+  CHECK_FALSE(office.runner.live("stripe", "staging"));
+  const auto id = office.start(target_named("staging"));
+  for (const auto action : {views::kReady, views::kNewLink, views::kRetry, views::kRollBack})
+    CHECK(holds(office.press(id, action, "U1"), "is being offboarded"));
+  CHECK(office.journal.count("command.refused") == 5);
+  CHECK(office.press(id, views::kCancel, "U1").empty());
+  CHECK(office.state(id)->cancelled_at);
 }
 
 TEST_CASE("offboarding as a suspected leak starts its rotations so") {
