@@ -353,6 +353,35 @@ TEST_CASE("a leak that meets a rotation which waits for an approval is told both
   CHECK(holds(words_in(story, "channel_page_1"), both));
 }
 
+TEST_CASE("an old key that a way back may need is not ended early") {
+  Guarded crew;
+  const auto id = crew.checked();
+  crew.approve(id, "U2");
+  crew.happens(id, {OperatorConfirmed{{"ready"}, ""},
+                    KeyReceived{.fingerprint = "new-1",
+                                .grace_chosen = 24h,
+                                .rotated_at = crew.clock.time,
+                                .old_key_expires_at = crew.clock.time + 24h,
+                                .peer = {}},
+                    KeyStored{.version = 5, .previous_version = 4, .already_there = false, .request_id = {}},
+                    Completed{.context = nlohmann::json::object()}});
+  CHECK(crew.press(id, views::kRollBack, "U2").empty());
+  CHECK(holds(crew.say("expire-now stripe prod"), "waits for an approval"));
+  CHECK_FALSE(crew.state(id)->expiry_requested_at);
+  CHECK(crew.press(id + "/2", views::kDecline, "U4").empty());
+  CHECK(holds(crew.say("expire-now stripe prod"), "Checking"));
+
+  Story story = guarded();
+  story.happens(ApprovalGiven{"U2"}).completed().happens(ExpiryRequested{});
+  story.happens(ExpiryChecked{.stored_fingerprint = "new-1", .strays = {}, .request_id = "inf-9"});
+  CHECK(holds(words_in(story, "dm_expiry_1"), "and confirm"));
+  story.happens(ApprovalRequested{.of = std::string(kOfRollback), .by = "U4"});
+  CHECK(holds(words_in(story, "dm_expiry_1"), "Don't expire"));
+  CHECK_FALSE(holds(words_in(story, "dm_expiry_1"), "and confirm"));
+  story.happens(ApprovalDeclined{"U2"});
+  CHECK(holds(words_in(story, "dm_expiry_1"), "and confirm"));
+}
+
 TEST_CASE("an older journal, whose target knows of no second person, folds as it did") {
   auto data = data_of(Started{.target = sample_target(), .operator_id = "U1", .channel = "C1", .reason = {}});
   data["target"].erase("second_approver");
