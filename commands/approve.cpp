@@ -33,7 +33,7 @@ std::variant<Outcome, Obstacle> settle(const State& s, std::size_t number, const
   const bool back = asked.of == rotation::kOfRollback;
   if (!approves) {
     Outcome declined{.events = {rotation::ApprovalDeclined{user}}, .boxes = {}};
-    if (!back) declined.events.emplace_back(rotation::Cancelled{});
+    if (!back) declined.events.emplace_back(rotation::Cancelled{});  // no key is here: one was needed
     return declined;
   }
   Outcome given{.events = {rotation::ApprovalGiven{user}}, .boxes = {}};
@@ -67,8 +67,7 @@ asio::awaitable<void> approve(Desk& desk, slack::Click click, std::string once, 
   if (!state) co_return;
   const bool approves = click.action_id == views::kApprove;
   std::optional<Obstacle> obstacle = co_await objection_to_person(desk, click.user);
-  if (const std::string leaver = leaver_objection(desk, click.user, state->target.name());
-      !obstacle && !leaver.empty())
+  if (const std::string leaver = leaver_objection(desk, click.user); !obstacle && !leaver.empty())
     obstacle = Obstacle{"leaver", leaver};
   if (!obstacle) {
     co_await desk.runner.change(

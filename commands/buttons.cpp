@@ -95,9 +95,14 @@ Answer retry(const State& s) {
 Answer roll_back(const State& s, const std::string& user, TimePoint now) {
   if (const auto obstacle = rotation::no_way_back(s, now)) return obstacle->sentence;
   if (s.target.second_approver) {
-    if (rotation::waiting_approval(s) != nullptr) return "An approval is asked for already, in the channel.";
-    return Outcome{.events = {rotation::ApprovalRequested{std::string(rotation::kOfRollback), user}},
-                   .boxes = {}};
+    Outcome asked;
+    if (const auto* waiting = rotation::waiting_approval(s)) {
+      if (waiting->asked.event.of == rotation::kOfRollback)
+        return "An approval is asked for already, in the channel.";
+      asked.events.emplace_back(rotation::ApprovalLapsed{std::string(rotation::kNotNeeded)});  // the key came
+    }
+    asked.events.emplace_back(rotation::ApprovalRequested{std::string(rotation::kOfRollback), user});
+    return asked;
   }
   return Outcome{.events = {rotation::RollbackRequested{user}}, .boxes = {}};
 }
@@ -119,6 +124,12 @@ Answer answer_to(const State& s, const slack::Click& click, TimePoint now) {
   return "";  // not one of ours: checkboxes and links also send clicks
 }
 
+// What brings a key, or puts one back. Cancelling doesn't: that is for whoever leaves, too.
+bool goes_on(const slack::Click& click) {
+  return click.action_id == views::kReady || click.action_id == views::kNewLink ||
+         click.action_id == views::kRetry || click.action_id == views::kRollBack;
+}
+
 }  // namespace
 
 asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, Tell tell) {
@@ -134,6 +145,10 @@ asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, T
   std::string sentence;
   if (co_await desk.authority.standing(click.user) != Standing::superadmin) {
     sentence = "Only a superadmin can do that.";
+  } else if (const std::string leaver = leaver_objection(desk, click.user);
+             !leaver.empty() && goes_on(click)) {
+    co_await record_refusal(desk, click.user, "button of " + state->target.name(), "leaver", once);
+    sentence = leaver + " Nothing has changed.";
   } else if (click.action_id == views::kTakeOver) {
     sentence = co_await pass_on(desk, state->id, click.user, click.user, once);
   } else {

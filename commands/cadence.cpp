@@ -100,10 +100,13 @@ asio::awaitable<void> Cadence::run() {
 asio::awaitable<std::optional<TimePoint>> Cadence::attend(Target target) {
   const TimePoint now = desk_.clock.now();
   KeyAge known = age(target);
-  if (known.going_on) co_return std::nullopt;
+  if (known.going_on) {
+    looked_.erase(target.name());  // what it saw may be another key by now
+    co_return std::nullopt;
+  }
   const auto last = looked_.find(target.name());
   const TimePoint next_look = last == looked_.end() ? now : last->second + reminder_interval(target);
-  if (known.known_by == KnownBy::nothing) {
+  if (known.known_by == KnownBy::nothing || known.unsure) {
     const TimePoint first = std::max(began_ + first_look_after(target), next_look);
     if (now < first) co_return first;
     const std::string why = co_await look(target);
@@ -140,7 +143,7 @@ asio::awaitable<std::string> Cadence::look(Target target) {
 
 asio::awaitable<void> Cadence::saw(Target target, std::string fingerprint) {
   const KeyAge before = age(target);
-  if (before.going_on || before.fingerprint == fingerprint) co_return;
+  if (before.going_on || (before.fingerprint == fingerprint && !before.unsure)) co_return;
   const TimePoint now = desk_.clock.now();
   const json data = {{"target", target.name()}, {"fingerprint", fingerprint}};
   storage::Batch batch = entry(kKeySeen, data, now);
@@ -150,7 +153,7 @@ asio::awaitable<void> Cadence::saw(Target target, std::string fingerprint) {
   if (committed.duplicate) co_return;
   note(std::string(kKeySeen), data, now);
   const KeyAge found = age(target);
-  if (found.known_by == KnownBy::first_look) co_return;
+  if (found.known_by == KnownBy::first_look || found.fingerprint == before.fingerprint) co_return;
   const std::string text =
       found.known_by == KnownBy::set_back
           ? fmt::format(

@@ -60,11 +60,6 @@ const Campaign* campaign_of(const Campaigns& campaigns, const std::string& perso
   return nullptr;
 }
 
-bool leaves(const Campaigns& campaigns, const std::string& person, const std::string& target) {
-  const Campaign* campaign = campaign_of(campaigns, person);
-  return campaign != nullptr && campaign->holds(target);
-}
-
 namespace {
 
 // What one target's row is made from.
@@ -100,11 +95,12 @@ const Target* configured(const std::string& target, const std::vector<Target>& t
   return found == targets.end() ? nullptr : &*found;
 }
 
-// A key that was made and never handed over is replaced, as far as anybody can tell, by a later rotation that
-// was proven.
+// A key that was made and never handed over is replaced, as far as anybody can tell, by a later one whose
+// rotation was proven.
 bool overtaken(const std::string& target, TimePoint since, const Rotations& rotations) {
   return std::ranges::any_of(rotations, [&](const auto& state) {
-    return state->target.name() == target && state->started_at > since && state->proven_dead_at;
+    return state->target.name() == target && state->proven_dead_at && state->received &&
+           state->started_at > since && state->received->event.rotated_at > since;
   });
 }
 
@@ -124,7 +120,8 @@ Case case_of(const Campaign& campaign, const std::string& target, const Facts& f
   found.newest = newest_of(target, facts.rotations);
   if (const Target* settings = configured(target, facts.targets)) {
     found.configured = true;
-    found.in_use = age_of(*settings, facts.rotations, facts.seen).fingerprint;
+    const KeyAge age = age_of(*settings, facts.rotations, facts.seen);
+    if (!age.unsure) found.in_use = age.fingerprint;
   }
   return found;
 }
@@ -187,6 +184,11 @@ std::string last_try(const Case& c) {
 Finding standing_still(const Case& c) {
   const bool in_use = !c.in_use.empty() && holds_key(c.open, c.in_use);
   if (!in_use && !c.touched.unseen_since) {
+    if (c.configured && c.in_use.empty()) {
+      return {RowState::failed,
+              fmt::format("not known which key is in use; being looked at. {} may be alive", quoted(c.open)),
+              true};
+    }
     return {RowState::unproven,
             fmt::format(
                 "{} not in use as far as is known, and nothing proves {} dead: look into the dashboard "
@@ -205,7 +207,7 @@ Finding standing_still(const Case& c) {
   return {RowState::to_do, how_known(c), true};
 }
 
-Finding finding_of(const Case& c) {
+Finding finding_by_keys(const Case& c) {
   const bool live = c.newest != nullptr && c.newest->live();
   const bool theirs = live && c.newest->operator_id == c.campaign.person && !c.newest->completed;
   if (theirs) return going_on(c);
@@ -215,6 +217,19 @@ Finding finding_of(const Case& c) {
     return {*c.proven < c.campaign.started_at ? RowState::not_needed : RowState::done, words, false};
   }
   return live ? going_on(c) : standing_still(c);
+}
+
+// A master key makes others, and no rotation of ours replaces it: nothing here can tell that it is dead.
+Finding finding_of(const Case& c) {
+  Finding finding = finding_by_keys(c);
+  auto& [state, words, startable] = finding;
+  const bool over = state == RowState::done || state == RowState::not_needed || state == RowState::unproven;
+  if (!c.touched.master_key || !over) return finding;
+  return {RowState::unproven,
+          words +
+              ". *A master key was pasted into the form while they were an operator*: whoever has it can "
+              "make other keys. Roll the *secret key* in the dashboard, if that was not done since",
+          false};
 }
 
 }  // namespace

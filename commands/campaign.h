@@ -42,8 +42,6 @@ nlohmann::json started_data(const Campaign& campaign);
 
 // The open one of that person, or null.
 const Campaign* campaign_of(const Campaigns& campaigns, const std::string& person);
-// Whether that person leaves, and that target is among those to be rotated for it.
-bool leaves(const Campaigns& campaigns, const std::string& person, const std::string& target);
 
 enum class RowState {
   to_do,       // the key in use is one they may know, and nobody has begun

@@ -77,8 +77,9 @@ boost::asio::awaitable<void> approve(Desk& desk, slack::Click click, std::string
 boost::asio::awaitable<void> offboard_click(Desk& desk, slack::Click click, std::string once, Tell tell);
 // The button of a drift.
 boost::asio::awaitable<void> repair_click(Desk& desk, slack::Click click, std::string once, Tell tell);
-// Why that person can't have that target's rotation in hand: it is rotated because they leave. Or nothing.
-std::string leaver_objection(const Desk& desk, const std::string& person, const std::string& target);
+// Why that person can't have any rotation in hand, nor approve one: they leave, and would see another key. Or
+// nothing.
+std::string leaver_objection(const Desk& desk, const std::string& person);
 
 // What Slack says about that account right now; "not allowed" also when it says nothing in time.
 boost::asio::awaitable<rotation::OperatorChecked> account_of(Desk& desk, std::string user);

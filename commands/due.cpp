@@ -34,6 +34,24 @@ const rotation::State* last_settled(const std::string& target, const Rotations& 
   return nullptr;
 }
 
+// Ended while its key was being put in place, or taken back: either may be in the store.
+bool ended_midway(const rotation::State& state) {
+  if (!state.closed || state.completed || state.rolled_back) return false;
+  return state.store_begun || state.stored || state.way_back();
+}
+
+// Since the last one that settled which key is in use, one ended midway, and no look into the store followed.
+bool unsure(const std::string& target, const Rotations& rotations, const KeysSeen& seen) {
+  const auto looks = seen.find(target);
+  for (const auto& state : rotations) {
+    if (state->target.name() != target) continue;
+    if (state->completed || state->rolled_back) return false;
+    if (!ended_midway(*state)) continue;
+    return looks == seen.end() || looks->second.empty() || looks->second.back().at < state->closed->at;
+  }
+  return false;
+}
+
 KeyAge after_rollback(const rotation::State& state) {
   return {.known_by = KnownBy::rolled_back,
           .since = state.rolled_back->at,
@@ -92,6 +110,7 @@ KeyAge age_of(const Target& target, const Rotations& rotations, const KeysSeen& 
   } else if (age.known_by != KnownBy::nothing) {
     age.due = age.since + target.cadence;
   }
+  age.unsure = unsure(target.name(), rotations, seen);
   age.going_on = std::ranges::any_of(
       rotations, [&](const auto& state) { return state->live() && state->target.name() == target.name(); });
   return age;

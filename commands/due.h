@@ -39,6 +39,8 @@ struct KeyAge {
   bool going_on = false;     // a rotation isn't over
   std::optional<storage::TimePoint> due;
   std::optional<storage::TimePoint> dies;  // the grace that was chosen for it goes on
+  // A later rotation ended in the middle of bringing another one, and nobody has looked since which it is.
+  bool unsure = false;
 };
 
 KeyAge age_of(const Target& target, const Rotations& rotations, const KeysSeen& seen);

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "commands/commands.h"
+#include "commands/rotation/approval.h"
 #include "commands/views/blocks.h"
 
 namespace keyturn::commands {
@@ -16,6 +17,13 @@ namespace {
 
 // Why it can't be now, or nothing.
 std::string objection(const State& s, TimePoint now) {
+  const rotation::Approval* waiting = rotation::waiting_approval(s);
+  if (s.live() && s.rollback && !s.rolled_back)
+    return "The way back is being gone, and billing depends on the old key: it must not end now.";
+  if (waiting != nullptr && waiting->asked.event.of == rotation::kOfRollback) {
+    return "A way back to the old key waits for an approval, in the channel: it needs that key. Somebody has "
+           "to decline it there before the old key may end.";
+  }
   if (!s.completed) {
     return "The new key is not in place and verified yet: ending the old one now would stop billing. Let the "
            "rotation get there first.";

@@ -83,7 +83,7 @@ asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, std::stri
                             obstacle->code, once);
     co_return escape(obstacle->sentence) + " Nothing has changed.";
   }
-  if (const std::string objection = leaver_objection(desk, to, state->target.name()); !objection.empty()) {
+  if (const std::string objection = leaver_objection(desk, to); !objection.empty()) {
     co_await record_refusal(desk, from, "/rotate hand-over " + state->target.name() + " " + to, "leaver",
                             once);
     co_return objection + " Nothing has changed.";

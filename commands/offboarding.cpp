@@ -86,6 +86,20 @@ asio::awaitable<void> Offboarding::attend(std::string id) {
   const Campaign campaign = desk_.campaigns.at(id);
   auto message = views::board(campaign, rows);
   const std::size_t content = std::hash<std::string>{}(message.blocks.dump());
+  if (const auto refused = refused_.find(id); refused != refused_.end() && refused->second == content)
+    co_return;
+  try {
+    co_await bring(campaign, std::move(message), content);
+  } catch (const integrations::ApiError& error) {
+    // What Slack will always refuse must not be asked of it every few seconds.
+    if (error.can_retry() || error.failure() == integrations::Failure::ambiguous) throw;
+    refused_[id] = content;
+    if (trouble_) trouble_("board of " + id, error.what());
+  }
+}
+
+asio::awaitable<void> Offboarding::bring(Campaign campaign, views::Message message, std::size_t content) {
+  const std::string id = campaign.id;
   if (campaign.ts.empty()) {
     // It may be there, its answer lost.
     auto ts = co_await slack_.find(campaign.channel, id, "");

@@ -59,6 +59,11 @@ std::string already_live(const Desk& desk, const rotation::State& state, bool co
     text += fmt::format(
         "It waits for another superadmin's approval, in the channel; `/rotate cancel {}` ends it. ",
         state.target.name());
+    if (compromise) {
+      text += fmt::format(
+          "A leak waits for nobody's approval: `/rotate cancel {}`, then `/rotate {} --compromise`. ",
+          state.target.name(), state.target.name());
+    }
   } else if (stage == rotation::Stage::awaiting_operator || stage == rotation::Stage::awaiting_key) {
     text += fmt::format("It waits for its operator; `/rotate cancel {}` ends it. ", state.target.name());
   }
@@ -103,7 +108,7 @@ asio::awaitable<std::string> start_rotation(Desk& desk, RotateCommand command, s
     co_await record_refusal(desk, user, what, "unknown_target", once);
     co_return unknown_target(desk, command);
   }
-  if (const std::string objection = leaver_objection(desk, user, target->name()); !objection.empty()) {
+  if (const std::string objection = leaver_objection(desk, user); !objection.empty()) {
     co_await record_refusal(desk, user, what, "leaver", once);
     co_return objection + " Nothing was started.";
   }

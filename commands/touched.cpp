@@ -30,10 +30,16 @@ std::optional<TimePoint> unseen(const State& s) {
   return s.closed ? s.closed->at : s.last_event_at;
 }
 
+// Brought later, and made before that was over: whoever saw the steps then may have made it.
+bool may_be_of(const State& s, TimePoint unseen_since) {
+  return s.received && s.received->at > unseen_since && s.received->event.rotated_at <= unseen_since;
+}
+
 }  // namespace
 
 std::map<std::string, Touched> touched_by(const std::string& person, const Rotations& rotations) {
   std::map<std::string, Touched> found;
+  std::map<std::string, std::vector<TimePoint>> unseen_at;
   for (const auto& state : rotations) {
     const bool was_operator = was_operator_of(*state, person);
     if (!was_operator && !had_a_say_in(*state, person)) continue;
@@ -44,8 +50,17 @@ std::map<std::string, Touched> touched_by(const std::string& person, const Rotat
     (was_operator ? touched.handled : touched.approved)
         .insert(state->keys_seen.begin(), state->keys_seen.end());
     if (!was_operator) continue;
-    if (const auto at = unseen(*state))
+    touched.master_key = touched.master_key || state->master_keys_pasted > 0;
+    if (const auto at = unseen(*state)) {
       touched.unseen_since = std::max(touched.unseen_since.value_or(*at), *at);
+      unseen_at[state->target.name()].push_back(*at);
+    }
+  }
+  for (const auto& state : rotations) {
+    const auto times = unseen_at.find(state->target.name());
+    if (times == unseen_at.end()) continue;
+    if (std::ranges::any_of(times->second, [&](TimePoint at) { return may_be_of(*state, at); }))
+      found[state->target.name()].handled.insert(state->received->event.fingerprint);
   }
   return found;
 }

@@ -14,11 +14,14 @@ namespace keyturn::commands {
 // One target that a person had a part in.
 struct Touched {
   std::string provider, environment;
-  std::set<std::string> how;       // "operator", "approver"
-  std::set<std::string> handled;   // fingerprints of the keys that came while they were an operator
+  std::set<std::string> how;  // "operator", "approver"
+  // Fingerprints of the keys that came while they were an operator, or that were made before their last look
+  // at the dashboard steps was over: whoever brought such a key may have found it there.
+  std::set<std::string> handled;
   std::set<std::string> approved;  // ... and of those whose rotation they approved, asked back or settled
   // When they were last shown the dashboard steps, and no key came: whether one was made, nobody else knows.
   std::optional<storage::TimePoint> unseen_since;
+  bool master_key = false;  // one was pasted into a form of theirs: no rotation of ours replaces that
 
   std::string name() const { return provider + " " + environment; }
 };

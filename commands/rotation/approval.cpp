@@ -10,6 +10,8 @@
 namespace keyturn::commands::rotation {
 namespace {
 
+bool of_rotation(const Approval& approval) { return approval.asked.event.of == kOfRotation; }
+
 bool was_operator(const State& s, const std::string& user) {
   return s.operator_id == user || std::ranges::any_of(s.handovers, [&](const auto& handover) {
            return handover.event.from == user || handover.event.to == user;
@@ -57,10 +59,13 @@ std::optional<Obstacle> may_not_approve(const State& s, const std::string& user)
   if (waiting == nullptr)
     return Obstacle{"nothing_to_approve",
                     "This approval is settled already; the button no longer does anything."};
+  if (of_rotation(*waiting) && !needs_approval(s))
+    return Obstacle{"nothing_to_approve",
+                    "No approval is needed any more; the button no longer does anything."};
   if (waiting->asked.event.by == user)
     return Obstacle{"own_request",
                     "You asked for it yourself: another superadmin has to approve or decline."};
-  if (waiting->asked.event.of == kOfRotation && was_operator(s, user)) {
+  if (of_rotation(*waiting) && was_operator(s, user)) {
     return Obstacle{"was_operator",
                     "You are or were the operator of this rotation: the second person has to be another "
                     "superadmin."};
@@ -98,8 +103,10 @@ Decision approvals_beside(const State& s, TimePoint now) {
   if (untold && now <= s.approval_bypassed->at + kLongestGrace)
     return keep_trying(s, now, ActionKind::find_superadmins);
   const Approval* waiting = waiting_approval(s);
-  if (waiting == nullptr || waiting->asked.event.of != kOfRollback) return {};
-  return await_way_back(s, now);
+  if (waiting == nullptr) return {};
+  if (!of_rotation(*waiting)) return await_way_back(s, now);
+  if (needs_approval(s)) return {};  // a step of its own
+  return record({ApprovalLapsed{std::string(kNotNeeded)}});
 }
 
 }  // namespace keyturn::commands::rotation

@@ -12,6 +12,9 @@
 
 namespace keyturn::commands::rotation {
 
+// Why an approval of a rotation lapses: whoever approved before has given the rotation back since.
+inline constexpr std::string_view kNotNeeded = "no approval is needed any more";
+
 // The approval that is waited for, or null.
 const Approval* waiting_approval(const State& state);
 // The newest one that was given for that, or null.
@@ -31,8 +34,8 @@ std::optional<Obstacle> may_not_take_over(const State& state, const std::string&
 
 // The step of the way forth.
 Step second_person(const State& state, TimePoint now);
-// What goes on beside the steps: an approval of the way back, which changes nothing before it is given, and
-// the news of a leak that went on without one.
+// What goes on beside the steps: an approval of the way back, which changes nothing before it is given, one
+// of a rotation that needs it no more, and the news of a leak that went on without one.
 Decision approvals_beside(const State& state, TimePoint now);
 
 }  // namespace keyturn::commands::rotation

@@ -32,15 +32,22 @@ std::string fingerprint_of_old(const State& s) {
   return s.current ? s.current->event.fingerprint : "unknown";
 }
 
+// When the checks asked Stripe: an approval may be asked for, or given, long after that.
+std::string accepted(const State& s) {
+  const auto probed = s.probed.find(ActionKind::probe_old_key);
+  if (probed == s.probed.end()) return {};
+  return fmt::format(", and Stripe accepted it when asked, {}", date(probed->second.at));
+}
+
 std::string rotation_plan(const State& s) {
   return fmt::format(
-      "The checks are done: the current key `{}` is version {} of `{}` in Infisical, and Stripe accepts it.\n"
+      "The checks are done: the current key `{}` is version {} of `{}` in Infisical{}.\n"
       "*What is to happen*: {} rotates *{}* in the dashboard, where the old key keeps {}; the new key is "
       "validated and put into Infisical and {}; the log and the billing endpoint are watched for {}; the old "
       "key dies when its grace is over.\n",
       fingerprint_of_old(s), s.current ? s.current->event.version : 0, escape(s.target.store.name),
-      mention(s.operator_id), escape(s.target.dashboard_key_name), in_words(s.planned_grace()), apps(s),
-      in_words(s.target.watch));
+      accepted(s), mention(s.operator_id), escape(s.target.dashboard_key_name), in_words(s.planned_grace()),
+      apps(s), in_words(s.target.watch));
 }
 
 std::string rollback_plan(const State& s) {
@@ -61,12 +68,19 @@ std::string who_may(const State& s, const Approval& approval) {
   return fmt::format("a superadmin other than {} and {}", mention(asked), mention(s.operator_id));
 }
 
+// Of a rotation. Once its steps were shown, nobody here knows what happened in the dashboard.
+std::string declined_in_words(const State& s) {
+  if (s.forms == 0 && s.keys_seen.empty()) return "The rotation is cancelled, and nothing has changed by it.";
+  return "The rotation is cancelled. If \"Rotate API key\" was clicked already, the key in use is expiring: "
+         "start again and paste the new one.";
+}
+
 json approval_buttons(const State& s, const std::string& block_id, const Approval& approval,
                       std::size_t number) {
   const std::string value = approval_value(s, number);
   const std::string declined = of_rollback(approval)
                                    ? "Nothing is put back, and the rotation goes on as before."
-                                   : "The rotation is cancelled. Nothing has changed.";
+                                   : declined_in_words(s);
   return actions(block_id, {{std::string(kApprove), "Approve", value, "primary", ""},
                             {std::string(kDecline), "Decline", value, "danger", declined}});
 }
@@ -83,9 +97,12 @@ std::string settled(const State& s, const Approval& approval) {
     return fmt::format("*Declined* by {} at {}. {}", mention(approval.declined->event.by),
                        time_of_day(approval.declined->at),
                        of_rollback(approval) ? "Nothing was put back, and the rotation goes on as before."
-                                             : "The rotation is cancelled, and nothing has changed by it.");
+                                             : declined_in_words(s));
   }
-  if (approval.lapsed) return "*Not possible any more*: " + escape(approval.lapsed->event.sentence);
+  if (approval.lapsed) {
+    return (of_rollback(approval) ? "*Not possible any more*: " : "*Over*: ") +
+           escape(approval.lapsed->event.sentence);
+  }
   return waiting_approval(s) == nullptr ? "*Over*: the rotation has ended." : "";
 }
 
@@ -141,6 +158,14 @@ Message approval_nudge(const State& s, const OperatorNudged& nudge) {
                    "Nobody has approved yet", json::array({section(text), context("`" + s.id + "`")}));
 }
 
+// What is left when nobody may approve. A way back has no other way.
+std::string without_approval(const State& s, const Approval& approval) {
+  if (of_rollback(approval)) return {};
+  return fmt::format(
+      " If that can't wait: `/rotate cancel {}`, then `/rotate {} --compromise`, which waits for nobody.",
+      escape(s.target.name()), escape(s.target.name()));
+}
+
 // To each of the others: nobody has to approve a leak, and everybody has to know.
 Message bypass(const State& s, const std::string& person) {
   const std::string text = fmt::format(
@@ -183,7 +208,11 @@ Message approval_page(const State& s, const OthersPaged& page, TimePoint at, std
   const Approval& approval = s.approvals[approval_number - 1];
   std::string people;
   for (const std::string& person : page.people) people += mention(person) + " ";
-  if (people.empty()) people = "Nobody who may approve is known. ";
+  std::string otherwise;
+  if (people.empty()) {
+    people = "Nobody who may approve is known. ";
+    otherwise = without_approval(s, approval);
+  }
   const std::string found =
       dead(page.old_key)
           ? fmt::format("*Stripe refuses the key that was in use, `{}`*: look at the dashboard now.",
@@ -193,8 +222,8 @@ Message approval_page(const State& s, const OthersPaged& page, TimePoint at, std
       json::array({header("Nobody approves: " + s.target.name()),
                    section(fmt::format(
                        "{}*{} waits for an approval to {}.* {}\n*What to do*: one of you presses *Approve* "
-                       "or *Decline*, here or in the message above, which says what is to happen.",
-                       people, mention(approval.asked.event.by), wanted(s, approval), found))});
+                       "or *Decline*, here or in the message above, which says what is to happen.{}",
+                       people, mention(approval.asked.event.by), wanted(s, approval), found, otherwise))});
   const std::string result = settled(s, approval);
   blocks.push_back(
       result.empty() ? approval_buttons(s, fmt::format("page_approval_{}", number), approval, approval_number)

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <algorithm>
 
+#include "commands/rotation/approval.h"
 #include "commands/rotation/attendance.h"
 #include "commands/rotation/early_end.h"
 #include "commands/views/approval.h"
@@ -194,11 +195,14 @@ std::string found_before_end(const State& s) {
 Message early_end(const State& s) {
   std::string text = fmt::format("*Ending the old key `{}` of {} early.* {}", s.current->event.fingerprint,
                                  name_of(s), found_before_end(s));
-  if (s.rollback) {
+  const Approval* waiting = waiting_approval(s);
+  const bool way_back_waits = waiting != nullptr && waiting->asked.event.of == kOfRollback;
+  if (s.rollback || way_back_waits) {
     text = fmt::format(
         "*Don't expire the old key `{}` of {}*: {} has asked for the way back, and billing "
         "depends on it.",
-        s.current->event.fingerprint, name_of(s), mention(s.rollback->event.by));
+        s.current->event.fingerprint, name_of(s),
+        mention(s.rollback ? s.rollback->event.by : waiting->asked.event.by));
   } else if (s.proven_dead_at) {
     text += "\nIt is proven dead.";
   } else if (ended_early(s)) {

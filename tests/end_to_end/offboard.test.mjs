@@ -109,3 +109,19 @@ test('the board is posted once also when the bot dies before it knows that it is
   assert.doesNotMatch(ended.all, /offboard_rotate/);
   assert.match(await stage.command('stripe prod'), /started/, 'she may again');
 });
+
+test('a board that Slack refuses for good is set aside, until it says something else', async (t) => {
+  const stage = await open(t);
+  await stage.start();
+  await rotated(stage, ada, 'D0ADMIN');
+  await stage.closed();
+  await stage.act('/fault', { system: 'slack', kind: 'error', method: 'chat.postMessage', error: 'is_archived' });
+  await stage.command('offboard @ada', grace);
+  const refusals = () => stage.bot.errors.split('board of off_').length - 1;
+  await until('a refusal', () => refusals() > 0);
+  await new Promise((resolve) => setTimeout(resolve, 7000));
+  assert.equal(refusals(), 1, 'asked once');
+  await stage.act('/fault', { system: 'slack', kind: 'clear' });
+  assert.match(await stage.command('stripe prod', grace), /started/);
+  await board(stage, /stripe prod\*  ·  \*running/);
+});

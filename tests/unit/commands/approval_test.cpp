@@ -275,6 +275,113 @@ TEST_CASE("the button Roll back asks for an approval, once, and only another per
   CHECK(crew.state(id)->rollback->event.by == "U2");
 }
 
+TEST_CASE("an approval that is needed no more lapses, settles nothing, and is in no way back's way") {
+  Guarded crew;
+  const auto id = crew.checked();
+  crew.approve(id, "U2");
+  const auto bring = [&](const std::string& fingerprint) {
+    crew.happens(id, {KeyReceived{.fingerprint = fingerprint,
+                                  .grace_chosen = 24h,
+                                  .rotated_at = crew.clock.time,
+                                  .old_key_expires_at = crew.clock.time + 24h,
+                                  .peer = {}}});
+  };
+  crew.happens(id, {OperatorConfirmed{{"ready"}, ""}});
+  bring("new-1");
+  crew.take_over(id, "U2");
+  crew.happens(id, {KeyRejected{"another_account", "It is another account's."}});
+  crew.settle();
+  REQUIRE(crew.state(id)->approvals.size() == 2);
+  CHECK(holds(crew.say("hand-over stripe prod <@U1>", "U2"), "has the rotation"));
+  crew.settle();
+  REQUIRE(crew.state(id)->approvals.back().lapsed);  // U2's approval holds for U1 again
+  CHECK_FALSE(needs_approval(*crew.state(id)));
+  bring("new-2");
+  crew.happens(id,
+               {KeyStored{.version = 5, .previous_version = 4, .already_there = false, .request_id = {}}});
+  CHECK(holds(crew.press(id + "/2", views::kDecline, "U4"), "no longer does anything"));
+  CHECK(holds(crew.approve(id, "U4", 2), "no longer does anything"));
+  CHECK_FALSE(crew.state(id)->cancelled_at);
+  CHECK(crew.press(id, views::kRollBack, "U4").empty());
+  REQUIRE(crew.state(id)->approvals.size() == 3);
+  CHECK(crew.state(id)->approvals.back().asked.event.of == kOfRollback);
+}
+
+// Approved by U2, who took over with the key there; that key was rejected.
+Story asked_again() {
+  Story story = guarded();
+  story.happens(ApprovalGiven{"U2"}).received();
+  story.happens(HandedOver{.from = "U1", .to = "U2", .name = "Grace"});
+  return story.happens(KeyRejected{"another_account", "It is another account's."}).conclude();
+}
+
+TEST_CASE("before it has lapsed, too, an approval that is needed no more can't be declined") {
+  Story story = asked_again();
+  REQUIRE(waiting_approval(story.state) != nullptr);
+  CHECK_FALSE(may_not_approve(story.state, "U4"));
+  story.happens(HandedOver{.from = "U2", .to = "U1", .name = "Ada"});
+  REQUIRE(may_not_approve(story.state, "U4"));
+  CHECK(may_not_approve(story.state, "U4")->code == "nothing_to_approve");
+  CHECK(recorded<ApprovalLapsed>(story.decision()) != nullptr);
+  story.conclude();
+  CHECK(holds(words_in(story, "channel_approval_2"), "no approval is needed any more"));
+}
+
+TEST_CASE("declined after the steps were shown: nobody says that nothing has changed") {
+  Story story = asked_again();
+  const auto request = words_in(story, "channel_approval_2");
+  CHECK_FALSE(holds(request, "othing has changed"));
+  CHECK(holds(request, "the key in use is expiring"));
+  CHECK_FALSE(holds(request, "Stripe accepts it"));
+  CHECK(holds(request, "Stripe accepted it when asked, <!date"));
+  story.happens(ApprovalDeclined{"U4"}).happens(Cancelled{});
+  CHECK_FALSE(holds(words_in(story, "channel_approval_2"), "othing has changed"));
+  CHECK(holds(words_in(story, "channel_approval_2"), "the key in use is expiring"));
+  Story early = guarded();
+  early.happens(ApprovalDeclined{"U4"}).happens(Cancelled{});
+  CHECK(holds(words_in(early, "channel_approval_1"), "nothing has changed by it"));
+}
+
+TEST_CASE("a leak that meets a rotation which waits for an approval is told both commands") {
+  const std::string both = "`/rotate cancel stripe prod`, then `/rotate stripe prod --compromise`";
+  Guarded crew;
+  crew.checked();
+  CHECK(holds(crew.say("stripe prod --compromise seen in a gist", "U4"), both));
+  CHECK_FALSE(holds(crew.say("stripe prod", "U4"), "--compromise"));
+  Story story = guarded();
+  story.happens(OthersPaged{.people = {}, .old_key = {}, .link = 0, .approval = 1});
+  CHECK(holds(words_in(story, "channel_page_1"), both));
+}
+
+TEST_CASE("an old key that a way back may need is not ended early") {
+  Guarded crew;
+  const auto id = crew.checked();
+  crew.approve(id, "U2");
+  crew.happens(id, {OperatorConfirmed{{"ready"}, ""},
+                    KeyReceived{.fingerprint = "new-1",
+                                .grace_chosen = 24h,
+                                .rotated_at = crew.clock.time,
+                                .old_key_expires_at = crew.clock.time + 24h,
+                                .peer = {}},
+                    KeyStored{.version = 5, .previous_version = 4, .already_there = false, .request_id = {}},
+                    Completed{.context = nlohmann::json::object()}});
+  CHECK(crew.press(id, views::kRollBack, "U2").empty());
+  CHECK(holds(crew.say("expire-now stripe prod"), "waits for an approval"));
+  CHECK_FALSE(crew.state(id)->expiry_requested_at);
+  CHECK(crew.press(id + "/2", views::kDecline, "U4").empty());
+  CHECK(holds(crew.say("expire-now stripe prod"), "Checking"));
+
+  Story story = guarded();
+  story.happens(ApprovalGiven{"U2"}).completed().happens(ExpiryRequested{});
+  story.happens(ExpiryChecked{.stored_fingerprint = "new-1", .strays = {}, .request_id = "inf-9"});
+  CHECK(holds(words_in(story, "dm_expiry_1"), "and confirm"));
+  story.happens(ApprovalRequested{.of = std::string(kOfRollback), .by = "U4"});
+  CHECK(holds(words_in(story, "dm_expiry_1"), "Don't expire"));
+  CHECK_FALSE(holds(words_in(story, "dm_expiry_1"), "and confirm"));
+  story.happens(ApprovalDeclined{"U2"});
+  CHECK(holds(words_in(story, "dm_expiry_1"), "and confirm"));
+}
+
 TEST_CASE("an older journal, whose target knows of no second person, folds as it did") {
   auto data = data_of(Started{.target = sample_target(), .operator_id = "U1", .channel = "C1", .reason = {}});
   data["target"].erase("second_approver");

@@ -3,6 +3,7 @@
 
 #include "commands/campaign.h"
 #include "commands/views/board.h"
+#include "commands/views/rollback.h"
 #include "tests/unit/commands/crew.h"
 #include "tests/unit/commands/past.h"
 #include "tests/unit/commands/slack_rules.h"
@@ -167,6 +168,84 @@ TEST_CASE("steps that were shown without a key coming: nobody knows whether one 
   CHECK(Leaving(past).row().state == RowState::not_needed);
 }
 
+TEST_CASE("a key that was made before their last look was over counts as theirs, whoever brings it") {
+  Past past;
+  past.begun("U1");
+  past.happens(FormIssued{"hash", past.now + 15min});
+  past.now += 10min;
+  past.happens(Cancelled{}).happens(Closed{"cancelled"});
+  const auto made = past.now - 5min;
+  past.now += 1h;
+  past.begun("U2");
+  CurrentKeyRead current = current_key();
+  current.fingerprint = "a-0";
+  past.happens(current).happens(FormIssued{"hash", past.now + 15min});
+  past.happens(KeyReceived{.fingerprint = "a-1",
+                           .grace_chosen = 24h,
+                           .rotated_at = made,
+                           .old_key_expires_at = made + 24h,
+                           .peer = {}});
+  past.happens(Completed{.context = nlohmann::json::object()}).proven();
+  const Leaving leaving(past);
+  CHECK(leaving.row().state == RowState::to_do);
+  CHECK(holds(leaving.row().words, "`a-1`, is one they handled"));
+  CHECK_FALSE(commands::finished(leaving.rows()));
+  past.rotated("U2", "a-1", "a-2");
+  past.proven();
+  CHECK(leaving.row().state == RowState::done);
+}
+
+TEST_CASE("given up midway, nobody knows which key is in use, and the board waits for a look") {
+  Past past;
+  past.rotated("U2", "z", "a-0");
+  past.proven().begun("U1");
+  CurrentKeyRead current = current_key();
+  current.fingerprint = "a-0";
+  past.happens(current).happens(FormIssued{"hash", past.now + 15min});
+  past.happens(KeyReceived{.fingerprint = "a-1",
+                           .grace_chosen = 24h,
+                           .rotated_at = past.now,
+                           .old_key_expires_at = past.now + 24h,
+                           .peer = {}});
+  past.happens(ActionStarted{{ActionKind::store_key, {}}});
+  past.happens(Halted{.action = {ActionKind::store_key, {}}, .sentence = "because Infisical is away"});
+  past.happens(Cancelled{}).happens(Closed{"given_up"});
+  past.now += 1h;
+  const Leaving leaving(past);
+  CHECK(leaving.row().state == RowState::failed);
+  CHECK(leaving.row().startable);
+  CHECK(holds(leaving.row().words, "not known which key is in use"));
+  CHECK_FALSE(commands::finished(leaving.rows()));
+  // Led to nothing, a later one settles nothing.
+  past.begun("U2");
+  past.happens(Cancelled{}).happens(Closed{"cancelled"});
+  CHECK(leaving.row().state == RowState::failed);
+  past.seen["stripe prod"] = {{.at = past.now, .fingerprint = "a-1"}};
+  CHECK(leaving.row().state == RowState::failed);
+  CHECK(holds(leaving.row().words, "`a-1`, is one they handled"));
+  past.seen["stripe prod"] = {{.at = past.now, .fingerprint = "a-0"}};
+  CHECK(leaving.row().state == RowState::unproven);
+  past.seen.clear();
+  past.rotated("U2", "a-0", "a-2");
+  past.proven();
+  CHECK(leaving.row().state == RowState::unproven);
+}
+
+TEST_CASE("who pasted a master key is never said to know no live key") {
+  Past past;
+  past.rotated("U1", "a-0", "a-1");
+  past.happens(PasteRefused{.code = "master_key", .attempts_left = 4});
+  past.proven().rotated("U2", "a-1", "a-2");
+  CHECK(Leaving(past).row().state == RowState::waiting);
+  past.proven();
+  Leaving leaving(past);
+  CHECK(leaving.row().state == RowState::unproven);
+  CHECK(holds(leaving.row().words, "Roll the *secret key*"));
+  CHECK_FALSE(commands::proven(leaving.rows()));
+  leaving.campaign.finished_at = past.now;
+  CHECK_FALSE(holds(leaving.board(), "knows no live key"));
+}
+
 TEST_CASE("a rotation that they have in hand now has to be handed over, and what it brings rotated again") {
   Past past;
   past.begun("U1");
@@ -253,6 +332,21 @@ TEST_CASE("who leaves can't be the operator: not by command, by button, by hand-
   CHECK_FALSE(office.campaign().open());
   CHECK(holds(office.press(office.rotate_button(), views::kOffboardRotate, "U4"), "is over"));
   CHECK(holds(office.take_over(live->id, "U1"), "You have the rotation"));
+}
+
+TEST_CASE("who leaves is refused for every target, and may only cancel what they have in hand") {
+  Office office;
+  office.desk.targets.push_back(target_named("staging"));
+  office.rotated_by_u1();
+  office.say("offboard <@U1>", "U2");
+  CHECK(holds(office.say("stripe staging", "U1"), "is being offboarded"));
+  CHECK_FALSE(office.runner.live("stripe", "staging"));
+  const auto id = office.start(target_named("staging"));
+  for (const auto action : {views::kReady, views::kNewLink, views::kRetry, views::kRollBack})
+    CHECK(holds(office.press(id, action, "U1"), "is being offboarded"));
+  CHECK(office.journal.count("command.refused") == 5);
+  CHECK(office.press(id, views::kCancel, "U1").empty());
+  CHECK(office.state(id)->cancelled_at);
 }
 
 TEST_CASE("offboarding as a suspected leak starts its rotations so") {
