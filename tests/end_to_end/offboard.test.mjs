@@ -115,7 +115,8 @@ test('a board that Slack refuses for good is set aside, until it says something 
   await stage.start();
   await rotated(stage, ada, 'D0ADMIN');
   await stage.closed();
-  await stage.act('/fault', { system: 'slack', kind: 'error', method: 'chat.postMessage', error: 'is_archived' });
+  const refusal = { kind: 'error', method: 'chat.postMessage', error: 'is_archived', times: 1000 };
+  await stage.act('/fault', { system: 'slack', ...refusal });
   await stage.command('offboard @ada', grace);
   const refusals = () => stage.bot.errors.split('board of off_').length - 1;
   await until('a refusal', () => refusals() > 0);
