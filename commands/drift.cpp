@@ -51,7 +51,7 @@ void note(Drifts& drifts, std::string_view type, const json& data, TimePoint at)
   if (type == kRepairFailed) {
     drift.repairing = false;
     drift.failure = data.at("reason");
-    drift.wrote = data.at("wrote");
+    drift.wrote = drift.wrote || data.at("wrote").get<bool>();  // what an earlier try wrote stays written
   }
   if (type == kDriftEnded) {
     drift.repairing = false;

@@ -64,11 +64,11 @@ asio::awaitable<void> DriftRepairs::carry_out(std::string id) {
   json found = co_await outcome(desk_.drifts.at(id));
   const std::string type(found.contains("how") ? kDriftEnded : kRepairFailed);
   found["id"] = id;
-  going_on_.erase(id);  // whoever hears of the outcome may ask for the next one
   for (;;) {
     std::string refused;
     try {
       co_await record_drift(desk_, type, found);
+      going_on_.erase(id);  // not before: until then it is still asked for
       co_return;
     } catch (const std::exception& error) {
       refused = error.what();

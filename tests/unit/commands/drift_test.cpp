@@ -110,10 +110,23 @@ TEST_CASE(
   CHECK_FALSE(over("new"));
   CHECK(over("third"));
   CHECK(holds(watched.words(), "not seen to its end"));
-  // Nothing was written: whoever put it right since did so by hand.
+  // A later try that got nowhere takes nothing of that back.
   happens(commands::kRepairRequested, {{"by", "U2"}});
   happens(commands::kRepairFailed, {{"reason", "Stripe gives no usable answer"}, {"wrote", false}});
-  CHECK(over("new"));
+  CHECK_FALSE(over("new"));
+}
+
+TEST_CASE("after a repair that wrote nothing, whoever puts it right by hand ends the drift") {
+  Watched watched;
+  watched.told("old");
+  for (const auto& [type, data] :
+       {std::pair(commands::kRepairRequested, nlohmann::json{{"id", "drift_1"}, {"by", "U2"}}),
+        std::pair(commands::kRepairFailed,
+                  nlohmann::json{{"id", "drift_1"}, {"reason", "Stripe is away"}, {"wrote", false}})}) {
+    commands::note(watched.drifts, type, data, watched.past.now);
+  }
+  CHECK(holds(watched.words(), "Nothing was written"));
+  CHECK_FALSE(watched.after(watched.look("new"), watched.look("new")).ended.empty());
 }
 
 TEST_CASE("while a rotation changes the key nothing counts as drift") {
