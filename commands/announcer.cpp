@@ -86,8 +86,7 @@ asio::awaitable<void> Announcer::follow(std::shared_ptr<Follower> follower) {
       trouble = true;
       why = error.what();
     }
-    if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
-      co_return;
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     if (trouble && trouble_) trouble_("messages of " + follower->id, why);
     const auto state = runner_->find(follower->id);
     if (!trouble && !follower->dirty && !follower->deferred && state && !state->live()) {
@@ -108,8 +107,7 @@ asio::awaitable<void> Announcer::follow(std::shared_ptr<Follower> follower) {
     }
     boost::system::error_code ignored;
     co_await follower->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
-      co_return;
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
   }
 }
 

@@ -87,8 +87,7 @@ asio::awaitable<void> Cadence::run() {
       } catch (const std::exception& error) {
         why = error.what();
       }
-      if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
-        co_return;
+      if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
       if (!why.empty() && trouble_) trouble_("reminders of " + target.name(), why);
     }
     co_await net::sleep_for(

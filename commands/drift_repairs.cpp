@@ -24,20 +24,6 @@ namespace {
 constexpr Duration kDiskPause = std::chrono::seconds(5);
 constexpr const char* kOurMistake = "something unexpected happened inside Keyturn; its log says what";
 
-bool cut_off(const asio::cancellation_state& state) {
-  return state.cancelled() != asio::cancellation_type::none;
-}
-
-std::string what_of(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "something unknown";
-  }
-}
-
 int running(const std::vector<integrations::Dyno>& dynos) {
   return static_cast<int>(std::ranges::count_if(
       dynos, [](const integrations::Dyno& dyno) { return dyno.type != "release" && dyno.type != "run"; }));
@@ -50,7 +36,7 @@ DriftRepairs::DriftRepairs(const asio::any_io_executor& io, Desk& desk, DriftSys
       systems_(systems),
       trouble_(std::move(trouble)),
       tasks_(io, [this](const std::string& task, std::exception_ptr failure) {
-        if (trouble_) trouble_(task, what_of(failure));
+        if (trouble_) trouble_(task, net::what_of(failure));
       }) {}
 
 void DriftRepairs::start() {
@@ -73,8 +59,7 @@ asio::awaitable<void> DriftRepairs::carry_out(std::string id) {
     } catch (const std::exception& error) {
       refused = error.what();
     }
-    if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
-      co_return;
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
     if (trouble_) trouble_("journal", refused);
     co_await net::sleep_for(kDiskPause);
   }
@@ -104,8 +89,8 @@ asio::awaitable<json> DriftRepairs::outcome(Drift drift) {
       unexpected = std::current_exception();
     }
     if (unexpected) {
-      if (cut_off(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(unexpected);
-      if (trouble_) trouble_("repair of " + drift.id, what_of(unexpected));
+      if (net::cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(unexpected);
+      if (trouble_) trouble_("repair of " + drift.id, net::what_of(unexpected));
       reason = kOurMistake;
     }
     if (!may_pass || desk_.clock.now() > until) co_return json{{"reason", reason}, {"wrote", attempt.wrote}};

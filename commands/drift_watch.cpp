@@ -30,10 +30,6 @@ constexpr Duration kAfterTrouble = std::chrono::seconds(5);
 constexpr Duration kShortestPause = std::chrono::milliseconds(100);
 constexpr std::size_t kReleaseWords = 120;
 
-bool cancelled(const asio::cancellation_state& state) {
-  return state.cancelled() != asio::cancellation_type::none;
-}
-
 }  // namespace
 
 DriftWatch::DriftWatch(const asio::any_io_executor& io, Desk& desk, SlackDesk& slack, Cadence& cadence,
@@ -99,7 +95,7 @@ asio::awaitable<void> DriftWatch::run() {
     if (const auto again = co_await attend_all()) wake = std::min(wake, *again);
     for (const Target& target : desk_.targets) {
       wake = std::min(wake, co_await watch_if_due(target, drift_interval(target, consumers)));
-      if (cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+      if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
       if (dirty_) break;  // somebody pressed a button: the others are still due
     }
     if (!dirty_) {
@@ -108,7 +104,7 @@ asio::awaitable<void> DriftWatch::run() {
       boost::system::error_code ignored;
       co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
-    if (cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
   }
 }
 
@@ -120,12 +116,12 @@ asio::awaitable<TimePoint> DriftWatch::watch_if_due(Target target, Duration paus
   due = desk_.clock.now() + pause;
   std::string why;
   try {
-    due = std::min(due, co_await watch(target));
+    if (const auto sooner = co_await watch(target)) due = std::min(due, *sooner);
   } catch (const std::exception& error) {
     why = error.what();
     before_.erase(target.name());
   }
-  if (cancelled(co_await asio::this_coro::cancellation_state)) co_return due;
+  if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return due;
   if (std::exchange(blind_[target.name()], why) != why && !why.empty() && trouble_)
     trouble_("whether every app of " + target.name() + " holds the stored key can't be seen", why);
   co_return due;
@@ -138,21 +134,20 @@ asio::awaitable<std::string> DriftWatch::stored_key(Target target) {
   co_return systems_.vault.fingerprint(*stored.value);
 }
 
-asio::awaitable<TimePoint> DriftWatch::watch(Target target) {
-  const TimePoint later = desk_.clock.now() + storage::kLongestSleep + target.timing.drift_every;
-  std::string stored;
+// When to look again sooner than usual, if so.
+asio::awaitable<std::optional<TimePoint>> DriftWatch::watch(Target target) {
   const bool live = desk_.runner.live(target.provider, target.environment) != nullptr;
   if (live && at_rest(target).fingerprint.empty()) {
     before_.erase(target.name());
-    co_return later;
+    co_return std::nullopt;
   }
-  stored = co_await stored_key(target);
+  std::string stored = co_await stored_key(target);
   co_await cadence_.saw(target, stored);
   DriftLook seen = co_await look(target, std::move(stored));
   // A rotation that began meanwhile changes what was being looked at.
   if (seen.expected.fingerprint.empty() || at_rest(target) != seen.expected) {
     before_.erase(target.name());
-    co_return later;
+    co_return std::nullopt;
   }
   const auto last = before_.find(target.name());
   const auto before = last == before_.end() ? std::nullopt : std::optional(last->second);
@@ -162,7 +157,8 @@ asio::awaitable<TimePoint> DriftWatch::watch(Target target) {
   before_[target.name()] = std::move(seen);
   for (const std::string& id : news.ended) co_await end(id);
   for (const Drift& drift : news.found) co_await tell_of(drift);
-  co_return news.suspicious ? desk_.clock.now() + std::min(kSecondLook, target.timing.drift_every) : later;
+  if (!news.suspicious) co_return std::nullopt;
+  co_return desk_.clock.now() + std::min(kSecondLook, target.timing.drift_every);
 }
 
 // All apps at once: one after the other, a hundred of them would make every look a hundred round trips long.
@@ -232,7 +228,7 @@ asio::awaitable<std::optional<TimePoint>> DriftWatch::attend_all() {
     } catch (const std::exception& error) {
       why = error.what();
     }
-    if (cancelled(co_await asio::this_coro::cancellation_state)) co_return again;
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return again;
     if (why.empty()) continue;
     if (trouble_) trouble_("message of " + id, why);
     // A message that somebody deleted can't be edited any more, however often it is tried.

@@ -33,9 +33,8 @@ class DriftWatch {
   void changed();
 
  private:
-  // When to look again.
   boost::asio::awaitable<storage::TimePoint> watch_if_due(Target target, storage::Duration pause);
-  boost::asio::awaitable<storage::TimePoint> watch(Target target);
+  boost::asio::awaitable<std::optional<storage::TimePoint>> watch(Target target);
   boost::asio::awaitable<DriftLook> look(Target target, std::string stored);
   boost::asio::awaitable<void> look_at_app(ConsumerTarget consumer, std::string& held, bool& seen);
   boost::asio::awaitable<std::string> stored_key(Target target);

@@ -19,10 +19,6 @@ namespace {
 constexpr Duration kBetweenLooks = std::chrono::seconds(1);  // Slack's pace for edits, too
 constexpr Duration kAfterSlackTrouble = std::chrono::seconds(5);
 
-asio::awaitable<bool> being_cancelled() {
-  co_return (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none;
-}
-
 }  // namespace
 
 Offboarding::Offboarding(const asio::any_io_executor& io, Desk& desk, SlackDesk& slack, Trouble trouble)
@@ -58,13 +54,13 @@ asio::awaitable<void> Offboarding::run() {
       } catch (const std::exception& error) {
         why = error.what();
       }
-      if (co_await being_cancelled()) co_return;
+      if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
       trouble = trouble || !why.empty();
       if (!why.empty() && trouble_) trouble_("board of " + id, why);
     }
     co_await net::sleep_for(trouble ? kAfterSlackTrouble : kBetweenLooks);
     if (!trouble && !dirty_) co_await wait(storage::kLongestSleep);
-    if (co_await being_cancelled()) co_return;
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
   }
 }
 

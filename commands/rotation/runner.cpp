@@ -30,21 +30,6 @@ bool is_bookkeeping(std::string_view type) {
          type == type_of(WatchProgressed{});
 }
 
-// Whether a coroutine is being cancelled. Asked of the coroutine and not of the exception: an operation that
-// somebody else aborted must not end a rotation's work.
-bool cancelled(const asio::cancellation_state& state) {
-  return state.cancelled() != asio::cancellation_type::none;
-}
-
-std::string what_of(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "something unknown";
-  }
-}
 }  // namespace
 
 struct Runner::Live {
@@ -80,11 +65,7 @@ Runner::Runner(asio::any_io_executor io, storage::Journal& journal, const storag
       performer_(performer),
       events_(std::move(events)),
       tasks_(io_, [this](const std::string& task, std::exception_ptr failure) {
-        try {
-          std::rethrow_exception(failure);
-        } catch (const std::exception& error) {
-          if (events_.trouble) events_.trouble(task, error.what());
-        }
+        if (events_.trouble) events_.trouble(task, net::what_of(failure));
       }) {}
 
 Runner::~Runner() = default;
@@ -204,8 +185,8 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Live> live) {
       failure = std::current_exception();
     }
     if (failure) {
-      if (cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(failure);
-      if (events_.trouble) events_.trouble("rotation " + live->state->id, what_of(failure));
+      if (net::cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(failure);
+      if (events_.trouble) events_.trouble("rotation " + live->state->id, net::what_of(failure));
       decision = {.wake = clock_.now() + kDiskRetry};
     }
     if (decision.done) co_return;
@@ -218,7 +199,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Live> live) {
     }
     boost::system::error_code ignored;
     co_await live->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    if (cancelled(co_await asio::this_coro::cancellation_state)) co_return;
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
   }
 }
 
@@ -265,8 +246,8 @@ asio::awaitable<void> Runner::work(std::shared_ptr<Live> live, Action action, in
       refused = std::current_exception();
     }
     if (!refused) continue;
-    if (cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(refused);
-    if (events_.trouble) events_.trouble("journal", what_of(refused));
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(refused);
+    if (events_.trouble) events_.trouble("journal", net::what_of(refused));
     co_await net::sleep_for(kDiskRetry);
   }
   live->running.erase({leg, action});
@@ -297,9 +278,9 @@ asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action acti
     unexpected = std::current_exception();
   }
   if (unexpected) {
-    if (cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(unexpected);
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) std::rethrow_exception(unexpected);
     // Our own mistake, or the journal's: say so once in the log, and try again while that can help.
-    if (events_.trouble) events_.trouble(std::string(name_of(action.kind)), what_of(unexpected));
+    if (events_.trouble) events_.trouble(std::string(name_of(action.kind)), net::what_of(unexpected));
     failure.reason = "something unexpected happened inside Keyturn; its log says what";
   }
   co_return Outcome{.events = {failure}, .boxes = {}};

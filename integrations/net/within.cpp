@@ -21,6 +21,20 @@ asio::awaitable<void> sleep_for(storage::Duration duration) {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
+bool cancelled(const asio::cancellation_state& state) {
+  return state.cancelled() != asio::cancellation_type::none;
+}
+
+std::string what_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "something unknown";
+  }
+}
+
 // A parallel group, because it alone hands a cancellation from outside on to both branches and returns only
 // when both have ended.
 asio::awaitable<bool> within(storage::Duration limit, asio::awaitable<void> operation) {

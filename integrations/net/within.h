@@ -4,6 +4,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -50,6 +51,13 @@ boost::asio::awaitable<std::optional<T>> within(storage::Duration limit,
 // All of them at once. When one fails the others are cancelled, and its exception comes through once they
 // have unwound. When the coroutine around it is cancelled, so are they.
 boost::asio::awaitable<void> all(std::vector<boost::asio::awaitable<void>> operations);
+
+// Whether a coroutine is being cancelled (co_await this_coro::cancellation_state). Asked of the coroutine and
+// not of an exception: an operation that somebody else aborted must not end the work around it.
+bool cancelled(const boost::asio::cancellation_state& state);
+
+// what() of it, for the log.
+std::string what_of(const std::exception_ptr& failure);
 
 // Owns spawned coroutines: their exceptions are reported once, and they can be cancelled and waited for.
 // A task that ends because the group was cancelled is not a failure and isn't reported.
