@@ -63,6 +63,10 @@ const refused = {
     words: /limited to other IP addresses than this bot's/ },
   'Stripe gives no usable answer': { arrange: fault('stripe', { kind: 'status', status: 502, html: true }), code: 'check_failed', again: true,
     words: /asking Stripe about the current key.*no usable answer/ },
+  'a release is under way': { code: 'release_pending', words: /Wait for it, then start again/, arrange: async (stage) => {
+    await fault('heroku', { kind: 'release_pending', seconds: 30 })(stage);
+    await stage.act('/heroku/config', { app, name: 'OTHER', value: 'x' });
+  } },
   'billing is broken already': { arrange: fault('billing', { kind: 'broken' }), code: 'billing_unhealthy', again: true,
     words: /billing endpoint is not healthy before the rotation.*Fix that first/ },
 };
@@ -166,6 +170,8 @@ const stopped = {
     words: /watching the log of raxx-api-prod.*server error/, settings: { retry_limit: '2s' } },
   'Heroku gives no more answers for this hour': { arrange: fault('heroku', { kind: 'quota', remaining: 0 }), billing: onOld,
     words: /the account's rate limit was reached/, settings: { retry_limit: '2s' } },
+  'the new key may be used from other addresses only': { billing: onOld, words: /the key is limited to other IP addresses than this bot's/,
+    arrange: async (stage) => fault('stripe', { kind: 'ip_denied', key: (await stage.state()).stripe.keys.at(-1).id })(stage) },
   'Stripe gives no usable answer about the new key': { arrange: fault('stripe', { kind: 'status', status: 502, html: true }), billing: onOld,
     words: /no usable answer for GET \/v1\/customers/, settings: { retry_limit: '2s' } },
 };
@@ -203,6 +209,10 @@ const gotOver = {
   'Infisical’s token expires between two calls': { arrange: fault('infisical', { kind: 'expire_tokens' }) },
   'Stripe fails three times': { arrange: fault('stripe', { kind: 'status', status: 500, times: 3 }) },
   'the log breaks off and is followed again': { arrange: whenRunning(fault('heroku', { kind: 'log_cut' })), settings: { watch: '3s' } },
+  'lines of the log only look like errors': { settings: { watch: '3s' }, arrange: whenRunning(async (stage) => {
+    for (const text of ['401 for GET /admin, authentication of user 7 failed', 'error rate 0.0 %; 0 errors', 'StripeCardError: Your card was declined.'])
+      await fault('heroku', { kind: 'log_line', app, text })(stage);
+  }) },
   'Heroku drops lines of the log': { arrange: whenRunning(fault('heroku', { kind: 'log_loss' })), settings: { watch: '3s' }, words: /gap/ },
   'all dynos restart at once': { arrange: fault('heroku', { kind: 'restart_together' }) },
 };
