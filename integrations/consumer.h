@@ -37,6 +37,10 @@ struct Dyno {
   int release = 0;    // version
 };
 
+// With fewer a rotation of a few apps could stop for want of them. Of Heroku's 4,500 about 75 come back each
+// minute (devcenter.heroku.com/articles/platform-api-reference#rate-limits).
+inline constexpr int kFewCallsLeft = 100;
+
 struct AppInfo {
   std::string name;
   bool maintenance = false;

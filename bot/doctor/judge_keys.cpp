@@ -16,7 +16,6 @@ using integrations::Mode;
 using integrations::Probe;
 using stripe::Pasted;
 
-constexpr int kFewCalls = 100;  // of 4,500; a rotation of a few apps needs about as many
 const std::string kNotAskedYet = "settle what stands above, then ask again";
 const std::string kRollMasterKey =
     "treat it as leaked: dashboard.stripe.com/apikeys -> Standard keys -> Secret key -> Rotate key, now. "
@@ -143,7 +142,7 @@ Findings judge_account(const Asked<heroku::Account>& seen) {
   if (!quota) {
     findings.push_back(unknown(part, "rate limit", "Heroku did not say how many calls are left",
                                "nothing to mend; ask again"));
-  } else if (*quota < kFewCalls) {
+  } else if (*quota < integrations::kFewCallsLeft) {
     findings.push_back(
         wrong(part, "rate limit",
               fmt::format("only {} calls of the account are left, and a rotation could stop for want "

@@ -64,7 +64,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CurrentKeyRead, secret_id, versi
                                                 rotated_by_store, is_reference, syncs, request_id)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ConsumerInspected, app, fingerprint, holds_master_key,
                                                 maintenance, release, release_pending, dynos_up, dynos,
-                                                release_takes, request_id)
+                                                release_takes, calls_left, request_id)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeyProbed, purpose, probes, fingerprint)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(BillingChecked, health, status, detail)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OperatorConfirmed, confirmations, reason)

@@ -78,6 +78,8 @@ struct ConsumerInspected {
   bool release_pending = false;
   int dynos_up = 0, dynos = 0;
   Duration release_takes{0};  // the longest of the last ten that succeeded
+  std::optional<int>
+      calls_left;  // that its host answers the account before it asks to wait; absent: not said
   std::string request_id;
 };
 struct KeyProbed {

@@ -6,6 +6,7 @@
 #include "commands/json.h"
 #include "commands/rotation/approval.h"
 #include "commands/rotation/syncs.h"
+#include "integrations/consumer.h"
 
 namespace keyturn::commands::rotation {
 
@@ -137,6 +138,16 @@ std::optional<Refused> objection_to_scopes(const State& s, const KeyProbed& old_
   return std::nullopt;
 }
 
+// The account's calls, as the last answers of its apps' host had them.
+std::optional<int> fewest_calls_left(const State& s) {
+  std::optional<int> fewest;
+  for (const auto& [app, inspected] : s.inspected) {
+    const auto& left = inspected.event.calls_left;
+    if (left && (!fewest || *left < *fewest)) fewest = left;
+  }
+  return fewest;
+}
+
 }  // namespace
 
 std::optional<Refused> objection(const State& s) {
@@ -188,6 +199,13 @@ std::vector<std::string> warnings(const State& s) {
     if (inspected.event.dynos == 0)
       found.push_back(app + " runs no dyno: nothing there will exercise the new key.");
     if (inspected.event.maintenance) found.push_back(app + " is in maintenance mode.");
+  }
+  if (const auto left = fewest_calls_left(s); left && *left < integrations::kFewCallsLeft) {
+    found.push_back(
+        fmt::format("Heroku answers this account only {} more calls before it makes it wait, and a rotation "
+                    "could stop for "
+                    "want of them. About 75 come back each minute: wait, and find out what else uses them.",
+                    *left));
   }
   const Duration forecast = propagation_forecast(s);
   if (forecast > s.planned_grace()) {

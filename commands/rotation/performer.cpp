@@ -130,6 +130,7 @@ asio::awaitable<Outcome> RealPerformer::inspect_consumer(StatePointer state, std
   const auto dynos = co_await systems_.consumer.dynos(app);
   ConsumerInspected inspected{.app = app, .fingerprint = {}, .request_id = config.request_id};
   inspected.maintenance = info.maintenance;
+  inspected.calls_left = info.quota_remaining;
   if (config.value) {
     inspected.fingerprint = systems_.vault.fingerprint(*config.value);
     inspected.holds_master_key =

@@ -210,6 +210,11 @@ json Control::change_vendor(const std::string& path, const json& wish) {
              self.world_.infisical.put(secret.at("environment"), secret.at("name"), secret.at("value"));
          return json{{"version", version}};
        }},
+      {"/infisical/remove",
+       [](Control& self, const json& secret) {
+         self.world_.infisical.remove(secret.at("environment"), secret.at("name"));
+         return json{{"ok", true}};
+       }},
       {"/heroku/config",
        [](Control& self, const json& change) {
          std::optional<std::string> value;

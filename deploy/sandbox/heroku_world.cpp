@@ -514,17 +514,37 @@ bool HerokuWorld::turn_knob(const json& knob) {
     app().fir = on;
   } else if (kind == "quota") {
     knobs_.quota = knob.at("remaining").get<int>();
+  } else if (kind == "maintenance") {
+    app().maintenance = on;
+  } else if (kind == "scale_to_zero") {
+    scale(app(), /*to_zero=*/on);
   } else {
     return false;
   }
   return true;
 }
 
+// Dynos that come back run the newest release.
+void HerokuWorld::scale(HerokuApp& app, bool to_zero) {
+  if (to_zero) {
+    for (HerokuDyno& dyno : app.dynos) app.scaled_away.push_back(std::move(dyno));
+    app.dynos.clear();
+    return;
+  }
+  for (HerokuDyno& dyno : std::exchange(app.scaled_away, {})) {
+    dyno.restart_due = now();
+    app.dynos.push_back(std::move(dyno));
+  }
+}
+
 void HerokuWorld::reset_knobs() {
   const std::uint64_t cuts = knobs_.log_cuts;
   knobs_ = {};
   knobs_.log_cuts = cuts;  // a counter that open streams compare with
-  for (HerokuApp& app : apps_) app.forbidden = app.fir = app.foreign_release = false;
+  for (HerokuApp& app : apps_) {
+    app.forbidden = app.fir = app.foreign_release = app.maintenance = false;
+    scale(app, /*to_zero=*/false);
+  }
 }
 
 net::Response HerokuWorld::fault_answer(int status) {

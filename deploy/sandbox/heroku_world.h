@@ -17,6 +17,8 @@
 //        {"kind":"forbidden","app":A,"on":true}   403: no collaborator
 //        {"kind":"fir","app":A,"on":true}   the newer generation
 //        {"kind":"quota","remaining":0}     429 until the account has tokens again
+//        {"kind":"maintenance","app":A,"on":true}
+//        {"kind":"scale_to_zero","app":A,"on":true}   no dyno runs; "on":false brings them back
 #pragma once
 
 #include <cstdint>
@@ -78,6 +80,7 @@ struct HerokuApp {
   ConfigVars config;
   std::vector<HerokuRelease> releases;  // oldest first
   std::vector<HerokuDyno> dynos;
+  std::vector<HerokuDyno> scaled_away;
   std::deque<LogEntry> log;  // the newest 1500
   std::uint64_t logged = 0;
 };
@@ -149,6 +152,7 @@ class HerokuWorld final : public Vendor {
   };
 
   HerokuApp* lookup(const std::string& name_or_id);
+  void scale(HerokuApp& app, bool to_zero);
   HerokuRelease& back_to(HerokuApp& app, const HerokuRelease& past, const std::string& user);
   HerokuRelease& release(HerokuApp& app, std::string description, const std::string& user);
   void settle(HerokuApp& app, HerokuRelease& pending, storage::TimePoint at);

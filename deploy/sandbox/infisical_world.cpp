@@ -243,6 +243,13 @@ int InfisicalWorld::changes(const std::string& environment, const std::string& p
   return count;
 }
 
+InfisicalSecret& InfisicalWorld::existing(const json& knob) {
+  InfisicalSecret* secret =
+      live(knob.at("environment").get<std::string>(), "/", knob.at("name").get<std::string>());
+  if (secret == nullptr) throw std::invalid_argument("no such secret");
+  return *secret;
+}
+
 std::vector<SecretSync*> InfisicalWorld::syncs_to(const std::string& app) {
   std::vector<SecretSync*> found;
   for (SecretSync& sync : syncs_)
@@ -275,6 +282,7 @@ json InfisicalWorld::state() const {
            {"comment", version.comment},
            {"at", storage::to_iso8601(version.at)}});
     rows.push_back({{"id", secret.id},
+                    {"overridden", secret.personal_value.has_value()},
                     {"environment", secret.environment},
                     {"path", secret.path},
                     {"name", secret.name},
@@ -547,8 +555,15 @@ net::Response InfisicalWorld::read_secret(const net::ServerRequest& request, con
     return refusal(404, fmt::format("Secret with name '{}' not found", address.name));
   };
   const std::string wanted = knobs_.ignore_version ? "" : query(request, "version");
+  const bool v3 = request.path.starts_with("/api/v3/");
+  const bool imports = v3 ? flag(request, "include_imports", false) : flag(request, "includeImports", true);
   if (wanted.empty()) {
     const InfisicalSecret* secret = live(address.environment, address.path, address.name);
+    if (secret == nullptr && imports) secret = imported(address);
+    if (query(request, "type") == "personal") {
+      if (secret == nullptr || !secret->personal_value) return missing();
+      return reply(200, {{"secret", personal_body(*secret, hidden)}});
+    }
     return secret == nullptr ? missing() : reply(200, {{"secret", read_body(*secret, hidden, expand)}});
   }
   // Found by folder, name and number: a deleted namesake's versions answer too, before the living one's.
@@ -574,6 +589,21 @@ json InfisicalWorld::read_body(const InfisicalSecret& secret, bool hidden, bool 
                {"tags", json::array()},
                {"secretMetadata", secret.metadata}});
   return body;
+}
+
+json InfisicalWorld::personal_body(const InfisicalSecret& secret, bool hidden) const {
+  json body = read_body(secret, hidden, /*expand=*/false);
+  body["type"] = "personal";
+  if (!hidden) body["secretValue"] = *secret.personal_value;
+  return body;
+}
+
+const InfisicalSecret* InfisicalWorld::imported(const Address& address) const {
+  const auto found = std::ranges::find_if(secrets_, [&](const InfisicalSecret& secret) {
+    return !secret.deleted && secret.environment == address.environment && secret.name == address.name &&
+           secret.imported_into == address.path;
+  });
+  return found == secrets_.end() ? nullptr : &*found;
 }
 
 json InfisicalWorld::version_body(const InfisicalSecret& secret, const SecretVersion& version,
@@ -632,6 +662,7 @@ net::Response InfisicalWorld::update(InfisicalSecret& secret, const json& body) 
   ++next.version;  // whatever was sent: the same value makes a version too
   next.at = now();
   if (body.contains("secretValue")) next.value = trimmed(body.at("secretValue"));
+  if (knobs_.stores_otherwise) next.value += "\n";
   if (body.contains("secretComment")) next.comment = body.at("secretComment");
   if (body.contains("secretMetadata")) secret.metadata = metadata_of(body);
   secret.versions.push_back(next);
@@ -670,9 +701,19 @@ bool InfisicalWorld::turn_knob(const json& knob) {
   } else if (kind == "ignore_version") {
     knobs_.ignore_version = on;
   } else if (kind == "rotated_secret") {
-    InfisicalSecret* secret = live(environment, "/", knob.at("name").get<std::string>());
-    if (secret == nullptr) throw std::invalid_argument("no such secret");
-    secret->rotated_by_infisical = on;
+    existing(knob).rotated_by_infisical = on;
+  } else if (kind == "imported") {
+    InfisicalSecret& secret = existing(knob);
+    secret.imported_into = std::exchange(secret.path, knob.at("from").get<std::string>());
+  } else if (kind == "personal_override") {
+    existing(knob).personal_value = knob.at("value").get<std::string>();
+  } else if (kind == "redact") {
+    auto& versions = existing(knob).versions;
+    const auto found = std::ranges::find(versions, knob.at("version").get<int>(), &SecretVersion::version);
+    if (found == versions.end()) throw std::invalid_argument("no such version");
+    found->value.clear();
+  } else if (kind == "stores_otherwise") {
+    knobs_.stores_otherwise = on;
   } else if (kind == "expire_tokens") {
     for (Token& held : tokens_) held.expires = now();
   } else if (kind == "revoke_tokens") {
@@ -683,6 +724,8 @@ bool InfisicalWorld::turn_knob(const json& knob) {
     syncs_.emplace_back(knob, changes(environment, knob.value("path", "/")), now());
   } else if (kind == "sync_fails") {
     for (SecretSync* sync : syncs_to(knob.at("app"))) sync->break_it(on);
+  } else if (kind == "sync_automatic") {
+    for (SecretSync* sync : syncs_to(knob.at("app"))) sync->switch_on(on);
   } else if (kind == "sync_now") {
     for (SecretSync* sync : syncs_to(knob.at("app"))) sync->trigger(now());
   } else {
@@ -696,7 +739,11 @@ void InfisicalWorld::reset_knobs() {
   waiting_.clear();
   approvals_ = json::array();
   syncs_.clear();
-  for (InfisicalSecret& secret : secrets_) secret.rotated_by_infisical = false;
+  for (InfisicalSecret& secret : secrets_) {
+    secret.rotated_by_infisical = false;
+    secret.personal_value.reset();
+    if (!secret.imported_into.empty()) secret.path = std::exchange(secret.imported_into, "");
+  }
   for (Identity& who : identities_) {
     who.failures = 0;
     who.locked_until = {};

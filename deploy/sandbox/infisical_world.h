@@ -11,12 +11,18 @@
 //        {"kind":"ignore_version","on":true} an older one still: ?version= is ignored
 //        {"kind":"rotated_secret","name":"STRIPE_RESTRICTED_KEY","environment":"prod","on":true}
 //        {"kind":"expire_tokens"}, {"kind":"revoke_tokens"}   at once, those handed out so far
+//        {"kind":"imported","name":N,"environment":E,"from":"/shared"}   the secret moves there, and an
+//        import brings it back
+//        {"kind":"personal_override","name":N,"environment":E,"value":"..."}   somebody's own value of it
+//        {"kind":"redact","name":N,"environment":E,"version":1}   that version's value is blanked
+//        {"kind":"stores_otherwise","on":true}   what is written is stored with a line break more
 //        {"kind":"foreign_write","name":N,"environment":E,"value":"..."}   somebody else writes now
 //        {"kind":"heroku_sync","app":"raxx-api-prod","environment":"prod"}  a secret sync to that app, which
 //        has been there for long; also "path":"/", "automatic":false (only by hand), "recursive":true,
 //        "key_schema":"PROD_{{secretKey}}", "deletes":true (what Infisical doesn't hold), "status":"failed"
 //        or "never" (how its last run ended)
 //        {"kind":"sync_fails","app":"raxx-api-prod","on":true}   its runs fail from now on
+//        {"kind":"sync_automatic","app":"raxx-api-prod","on":false}   it is switched off, or on again
 //        {"kind":"sync_now","app":"raxx-api-prod"}   somebody presses "Trigger Sync"
 #pragma once
 
@@ -48,6 +54,8 @@ struct InfisicalSecret {
   nlohmann::json metadata = nlohmann::json::array();
   bool deleted = false;  // its versions stay readable, under its old name
   bool rotated_by_infisical = false;
+  std::string imported_into;                  // the folder that an import brings it into
+  std::optional<std::string> personal_value;  // somebody's override: only they see it
 
   const SecretVersion& newest() const { return versions.back(); }
 };
@@ -106,6 +114,7 @@ class InfisicalWorld final : public Vendor {
     bool login_refused = false;
     bool v3_only = false;
     bool ignore_version = false;
+    bool stores_otherwise = false;
   };
   struct Address {
     std::string project, environment, path = "/", name;
@@ -137,10 +146,13 @@ class InfisicalWorld final : public Vendor {
   MaybeResponse refuse_write(const std::string& method, const nlohmann::json& fields, const Address& address,
                              const Identity& identity);
   void approve_all();
+  InfisicalSecret& existing(const nlohmann::json& knob);      // throws when there is none
   std::vector<SecretSync*> syncs_to(const std::string& app);  // throws when there is none
   net::Response list_syncs(const Identity& identity, const std::string& project) const;
   nlohmann::json read_body(const InfisicalSecret& secret, bool hidden, bool expand) const;
   nlohmann::json version_body(const InfisicalSecret& secret, const SecretVersion& version, bool hidden) const;
+  nlohmann::json personal_body(const InfisicalSecret& secret, bool hidden) const;
+  const InfisicalSecret* imported(const Address& address) const;
   std::string expanded(const InfisicalSecret& secret, const std::string& value) const;
 
   InfisicalSecret& add_secret(const Address& address, std::string value, std::string comment);

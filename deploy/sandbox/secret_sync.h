@@ -24,6 +24,7 @@ class SecretSync {
   const std::string& path() const { return path_; }
 
   void break_it(bool broken) { broken_ = broken; }
+  void switch_on(bool automatic) { automatic_ = automatic; }
   // As the button "Trigger Sync" does.
   void trigger(storage::TimePoint now);
 

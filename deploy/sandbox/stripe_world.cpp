@@ -279,7 +279,8 @@ net::Response StripeWorld::answer(const net::ServerRequest& request) {
 
   const auto found = std::find_if(keys_.begin(), keys_.end(),
                                   [&](const StripeKey& key) { return key.value == presented.key; });
-  StripeKey* key = found == keys_.end() ? nullptr : &*found;
+  const bool known = found != keys_.end() && found->created + knobs_.fresh_lag <= now();
+  StripeKey* key = known ? &*found : nullptr;
   const bool publishable = presented.key.starts_with("pk_");
   if (key == nullptr || publishable || dead(*key) || key->ip_denied) return refuse_key(presented.key, key);
   key->last_used = now();
@@ -432,6 +433,8 @@ bool StripeWorld::turn_knob(const nlohmann::json& knob) {
     knobs_.expired_request_id = knob.value("on", true);
   } else if (kind == "expiry_lag") {
     knobs_.expiry_lag = storage::Duration(static_cast<std::int64_t>(knob.at("seconds").get<double>() * 1000));
+  } else if (kind == "fresh_lag") {
+    knobs_.fresh_lag = storage::Duration(static_cast<std::int64_t>(knob.at("seconds").get<double>() * 1000));
   } else if (kind == "ip_denied") {
     existing(knob.at("key").get<std::string>()).ip_denied = knob.value("on", true);
   } else {

@@ -7,6 +7,7 @@
 //        Request-Id
 //        {"kind":"expiry_lag","seconds":9}                how long a key outlives its deadline
 //        {"kind":"ip_denied","key":"mk_...","on":true}    401 from an address list
+//        {"kind":"fresh_lag","seconds":3}                 how long a new key is unknown to the API at first
 #pragma once
 
 #include <deque>
@@ -88,6 +89,7 @@ class StripeWorld final : public Vendor {
     bool deleted_answers_expired = true;
     bool expired_request_id = false;
     storage::Duration expiry_lag{0};
+    storage::Duration fresh_lag{0};
   };
   struct Object {
     std::string account;

@@ -192,6 +192,27 @@ bool route_is_missing(const net::Response& response) {
   return integrations::value_at(body, "reqId").is_null() && string_at(body, "message").starts_with("Route ");
 }
 
+bool secret_is_missing(const net::Response& response) {
+  return response.status == 404 && says(integrations::parse_json(response.body), "Secret with name");
+}
+
+std::optional<std::string> imported_from(const net::Response& response, const std::string& name) {
+  if (response.status != 200) return std::nullopt;
+  const json body = integrations::parse_json(response.body);
+  const json& secret = integrations::value_at(body, "secret");
+  if (string_at(secret, "secretKey") != name) return std::nullopt;
+  const std::string path = string_at(secret, "secretPath"), environment = string_at(secret, "environment");
+  if (path.empty() || environment.empty()) return "another folder";
+  return fmt::format("the folder {} of {}", path, environment);
+}
+
+ApiError secret_is_imported(const net::Response& response, const std::string& from) {
+  return refused(response, integrations::parse_json(response.body),
+                 fmt::format("the secret is not in this folder: an import brings it there from {}. Name that "
+                             "place in the settings, so that the key is changed where it is kept",
+                             from));
+}
+
 integrations::StoredSecret read_secret(net::Response& response, const std::string& name,
                                        std::optional<int> version) {
   auto value = integrations::take_string(response.body, "secretValue");
@@ -201,6 +222,10 @@ integrations::StoredSecret read_secret(net::Response& response, const std::strin
   const std::string id = string_at(secret, "id");
   if (!value || !stored_version || id.empty() || string_at(secret, "secretKey") != name) {
     throw integrations::not_understood(kRead, response, std::string(kUnshaped));
+  }
+  if (const std::string type = string_at(secret, "type"); !type.empty() && type != "shared") {
+    throw integrations::not_understood(kRead, response,
+                                       "asked for the value that all share, got a personal one");
   }
   if (version && *stored_version != *version) {
     // Servers before April 2025 ignore the version and answer with the newest.

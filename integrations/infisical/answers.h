@@ -30,6 +30,14 @@ bool token_was_refused(const net::Response& response);
 // 404 as well, but with a request id.)
 bool route_is_missing(const net::Response& response);
 
+// Whether the folder itself holds no such secret.
+bool secret_is_missing(const net::Response& response);
+
+// Where an import takes the secret from ("/shared of prod"), of the answer to import_request; nothing: no
+// import brings it, or the answer doesn't say so.
+std::optional<std::string> imported_from(const net::Response& response, const std::string& name);
+integrations::ApiError secret_is_imported(const net::Response& response, const std::string& from);
+
 integrations::StoredSecret read_secret(net::Response& response, const std::string& name,
                                        std::optional<int> version);
 std::variant<integrations::SecretWritten, integrations::ApprovalPending> read_written(

@@ -200,6 +200,14 @@ boost::asio::awaitable<integrations::StoredSecret> Infisical::read(SecretAddress
       named("read the secret"), [this, address, version](Generation generation) {
         return read_request(client_->api(), generation, address, version);
       });
+  // Told apart from one that is nowhere, because something else is to be done about it.
+  if (!version && secret_is_missing(response)) {
+    const net::Response imported =
+        co_await client_->call_secrets(named("look for an import"), [this, address](Generation generation) {
+          return import_request(client_->api(), generation, address);
+        });
+    if (const auto from = imported_from(imported, address.name)) throw secret_is_imported(imported, *from);
+  }
   co_return read_secret(response, address.name, version);
 }
 

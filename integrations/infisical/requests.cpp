@@ -39,6 +39,20 @@ const char* project_field(Generation generation) {
   return generation == Generation::v4 ? "projectId" : "workspaceId";
 }
 
+using Query = std::vector<std::pair<std::string, std::string>>;
+
+// The shared value, never somebody's personal override; a reference as it stands.
+Query secret_query(Generation generation, const SecretAddress& address, bool with_value, bool with_imports) {
+  return {
+      {project_field(generation), address.project},
+      {"environment", address.environment},
+      {"secretPath", address.path},
+      {"type", "shared"},
+      {"viewSecretValue", with_value ? "true" : "false"},
+      {"expandSecretReferences", "false"},
+      {generation == Generation::v4 ? "includeImports" : "include_imports", with_imports ? "true" : "false"}};
+}
+
 }  // namespace
 
 std::string api_base(std::string base) {
@@ -61,16 +75,15 @@ net::Request revoke_request(const std::string& api, const storage::Secret& token
 
 net::Request read_request(const std::string& api, Generation generation, const SecretAddress& address,
                           std::optional<int> version) {
-  std::vector<std::pair<std::string, std::string>> query{
-      {project_field(generation), address.project},
-      {"environment", address.environment},
-      {"secretPath", address.path},
-      {"type", "shared"},
-      {"viewSecretValue", "true"},
-      {"expandSecretReferences", "false"},
-      {generation == Generation::v4 ? "includeImports" : "include_imports", "false"}};
+  Query query = secret_query(generation, address, /*with_value=*/true, /*with_imports=*/false);
   if (version) query.emplace_back("version", std::to_string(*version));
   return get(secret_url(api, generation, address.name) + "?" + net::form_encode(query));
+}
+
+net::Request import_request(const std::string& api, Generation generation, const SecretAddress& address) {
+  return get(
+      secret_url(api, generation, address.name) + "?" +
+      net::form_encode(secret_query(generation, address, /*with_value=*/false, /*with_imports=*/true)));
 }
 
 net::Request write_request(const std::string& api, Generation generation, const SecretAddress& address,

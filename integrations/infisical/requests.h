@@ -1,6 +1,6 @@
 // The requests to Infisical, as its API reference has them (infisical.com/docs/api-reference). Pure.
-// References and imports are never expanded: the defaults differ between releases, so every flag is spelled
-// out.
+// References and imports are never expanded, and personal overrides never read: the defaults differ between
+// releases, so every flag is spelled out.
 #pragma once
 
 #include <optional>
@@ -23,6 +23,9 @@ net::Request login_request(const std::string& api, const std::string& client_id,
 net::Request revoke_request(const std::string& api, const storage::Secret& token);
 net::Request read_request(const std::string& api, Generation generation,
                           const integrations::SecretAddress& address, std::optional<int> version);
+// The same secret if an import brings it into the folder, without its value.
+net::Request import_request(const std::string& api, Generation generation,
+                            const integrations::SecretAddress& address);
 net::Request write_request(const std::string& api, Generation generation,
                            const integrations::SecretAddress& address, const storage::Secret& value,
                            const std::string& comment, const std::string& rotation);

@@ -95,6 +95,21 @@ TEST_CASE("a grace that can't hold the propagation is warned of before anything 
         std::string::npos);
 }
 
+TEST_CASE("few calls left at the apps' host are told before anything is clicked") {
+  Story story;
+  ConsumerInspected canary = inspected("canary"), second = inspected("second");
+  canary.calls_left = 99;
+  second.calls_left = 100;
+  story.checked().happens(canary).happens(second);
+  CHECK(objection_code(story).empty());
+  const auto said = warnings(story.state);
+  REQUIRE(said.size() == 1);
+  CHECK(said[0].find("only 99 more calls") != std::string::npos);
+  canary.calls_left = 100;
+  story.happens(canary);
+  CHECK(warnings(story.state).empty());
+}
+
 TEST_CASE("each reason not to begin is named") {
   const auto with_key = [](auto change) {
     CurrentKeyRead key = current_key();

@@ -82,6 +82,12 @@ TEST_CASE("a redacted version, which is an empty value under 200, is refused") {
   CHECK(details.reason == "the stored value is empty (a redacted version looks like this)");
 }
 
+TEST_CASE("somebody's personal override is never taken for the value") {
+  const auto details = failed_read(test::changed_secret("secret", "type", "personal"));
+  CHECK(details.failure == Failure::not_understood);
+  CHECK(details.reason == "asked for the value that all share, got a personal one");
+}
+
 TEST_CASE("a reference and a secret that the store rotates are told") {
   net::Response reference = test::changed_secret("reference", "secretKey", kName);
   CHECK(read_secret(reference, kName, std::nullopt).is_reference);

@@ -161,6 +161,13 @@ TEST_CASE("a secret that is missing is no reason to try v3") {
   CHECK(store.calls("/api/v3/") == 0);
 }
 
+TEST_CASE("a secret that an import brings is refused with its place, and its value is not asked for") {
+  Store store{.samples = {{kLoginPath, {"login"}}, {kSecretPath, {"secret_missing", "secret_hidden"}}}};
+  CHECK(store.failed_read() == Failure::refused);
+  CHECK(store.vendor.seen()[2].line.find(
+            "viewSecretValue=false&expandSecretReferences=false&includeImports=true") != std::string::npos);
+}
+
 TEST_CASE("a write sends the value with the comment and the rotation") {
   Store store{.samples = {{kLoginPath, {"login"}}, {kSecretPath, {"written"}}}};
   CHECK(std::get<integrations::SecretWritten>(store.write("rk_test_new")).version == 2);
