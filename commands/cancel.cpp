@@ -34,6 +34,12 @@ asio::awaitable<json> cancel(Desk& desk, CancelCommand command, slack::SlashComm
                     "its old key is dead: check that in the dashboard.",
                     views::escape(name)));
   }
+  if (cancelled && live->recovery()) {
+    co_return only_you(
+        fmt::format("The rotation of {} is cancelled. *Stripe refuses the key that billing runs on*: start "
+                    "again, or put a key that works into Infisical and every app by hand.",
+                    views::escape(name)));
+  }
   if (cancelled) {
     co_return only_you(
         fmt::format("The rotation of {} is cancelled. If \"Rotate API key\" was clicked already, the key in "

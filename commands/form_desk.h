@@ -43,6 +43,7 @@ struct FormInfo {
   std::string operator_name;  // Slack user id, or a name where known
   integrations::Mode mode = integrations::Mode::live;
   bool compromise = false;
+  bool recovery = false;  // the old key is dead: nothing was rotated, and no grace was chosen
   bool asks_code = true;
   storage::Duration recommended_grace{};
   storage::TimePoint expires_at;

@@ -80,9 +80,11 @@ std::optional<FormRefused> unwanted(const State& s, const std::string& fingerpri
   if (s.current && fingerprint == s.current->event.fingerprint) {
     return FormRefused{
         .code = "same_key",
-        .sentence =
-            "This is the key that is in use now. Paste the new one, which the dashboard shows once, "
-            "right after \"Rotate API key\"."};
+        .sentence = s.recovery()
+                        ? "This is the key that Stripe refuses. Paste the fresh one, which the dashboard "
+                          "shows once, right after \"Create key\"."
+                        : "This is the key that is in use now. Paste the new one, which the dashboard shows "
+                          "once, right after \"Rotate API key\"."};
   }
   if (s.rejected_fingerprints.contains(fingerprint)) {
     return FormRefused{
@@ -95,6 +97,7 @@ std::optional<FormRefused> unwanted(const State& s, const std::string& fingerpri
 }
 
 std::optional<FormRefused> impossible(const State& s, const Handover& handover, TimePoint now) {
+  if (s.recovery()) return std::nullopt;  // nothing was rotated, and no grace was chosen
   if (handover.grace_chosen < storage::Duration::zero() || handover.grace_chosen > kLongestGrace) {
     return FormRefused{.code = "grace", .sentence = "The expiration must lie between \"Now\" and 7 days."};
   }
@@ -171,6 +174,7 @@ asio::awaitable<FormLook> RotationForm::look(std::string token, FormVisitor visi
                      .operator_name = state->operator_name(),
                      .mode = state->target.mode,
                      .compromise = state->compromise,
+                     .recovery = state->recovery(),
                      .asks_code = proof_ == FormProof::code,
                      .recommended_grace = state->planned_grace(),
                      .expires_at = state->form->issued.expires_at,
@@ -280,6 +284,10 @@ asio::awaitable<FormAnswer> RotationForm::take(Case way, Handover handover) {
   if (auto refused = impossible(s, handover, clock_.now())) {
     refused->attempts_left = attempts_left(s);
     co_return *refused;
+  }
+  if (s.recovery()) {
+    handover.grace_chosen = storage::Duration::zero();  // the old key is dead, whatever a page may send
+    handover.rotated_at = clock_.now();
   }
   rotation::KeyReceived received{.fingerprint = fingerprint,
                                  .grace_chosen = handover.grace_chosen,

@@ -6,6 +6,7 @@ const LONGEST_HOURS = 168;
 const graces = byId('graces');
 const when = byId('rotated');
 const earlier = byId('rotated-earlier');
+let asked = true;  // not of a key that takes a dead one's place: nothing was rotated, and there is no grace
 let recommended = 0;
 let now = Date.now;
 let since = 0;  // "2 minutes ago" is counted from here: when it was chosen, or, for "Just now", when the key was pasted
@@ -37,6 +38,7 @@ function otherChoice() {
 
 // The one that the instructions name comes first, the one that they warn of last. None is chosen: that is an answer.
 export function offerGraces(look, clock) {
+  asked = !look.recovery;
   recommended = look.recommended_grace_seconds;
   now = clock;
   since = now();
@@ -51,6 +53,7 @@ const checked = () => graces.querySelector('input[name="grace"]:checked');
 
 // In seconds; null while nothing valid is chosen.
 export function graceChosen() {
+  if (!asked) return 0;
   if (!checked()) return null;
   if (checked().value !== 'other') return Number(checked().value);
   const hours = Number(byId('other-hours').value);
@@ -61,6 +64,7 @@ export function graceChosen() {
 
 // A Date; null while none, or one in the future, is said.
 export function rotatedAt() {
+  if (!asked) return new Date(since);
   if (when.value !== 'earlier') return new Date(since - Number(when.value) * MINUTE * 1000);
   const at = new Date(earlier.value);  // without a zone: the reader's
   return at.getTime() <= now() ? at : null;

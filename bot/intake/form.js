@@ -195,7 +195,9 @@ function openForm() {
   say('target', look.target);
   say('mode', look.mode.toUpperCase());
   byId('mode').className = `badge ${look.mode}`;
-  byId('compromise').hidden = !look.compromise;
+  byId('recovery').hidden = !look.recovery;
+  byId('compromise').hidden = !look.compromise || look.recovery;
+  for (const id of ['grace-question', 'rotated-question', 'old-key']) byId(id).hidden = look.recovery;
   say('compromise-grace', duration(look.recommended_grace_seconds));
   say('dashboard-key-name', look.dashboard_key_name);
   say('secret-name', look.secret_name);

@@ -98,6 +98,7 @@ std::string to_json(const commands::FormInfo& info, storage::TimePoint now) {
                  {"operator_id", info.operator_id},
                  {"mode", info.mode == integrations::Mode::live ? "live" : "test"},
                  {"compromise", info.compromise},
+                 {"recovery", info.recovery},
                  {"recommended_grace_seconds", whole_seconds(info.recommended_grace)},
                  {"expires_at", to_iso8601(info.expires_at)},
                  {"now", to_iso8601(now)},

@@ -5,8 +5,10 @@
 namespace keyturn::commands::rotation {
 namespace {
 
-// A leak waits for nobody.
-Duration patience(const State& s, Duration duration) { return s.compromise ? duration / 3 : duration; }
+// A leak waits for nobody, and an outage neither.
+Duration patience(const State& s, Duration duration) {
+  return s.compromise || s.recovery() ? duration / 3 : duration;
+}
 
 TimePoint checks_done(const State& s) {
   TimePoint done = s.started_at;

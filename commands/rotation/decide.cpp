@@ -112,8 +112,9 @@ TimePoint silent_since(const State& s) {
   return since;
 }
 
-std::string broken(const ProofTaken& last) {
-  if (last.strays.empty()) return "because the new key, as stored in Infisical, is refused by Stripe";
+std::string broken(const State& s, const ProofTaken& last) {
+  if (last.strays.empty())
+    return "because the new key, as stored in Infisical, is refused by Stripe: " + to_a_fresh_key(s);
   return fmt::format(
       "because {} no longer holds the key that Infisical holds: somebody set another one, or rolled a "
       "release "
@@ -142,7 +143,7 @@ Step prove_expiry(const State& s, TimePoint now) {
   const bool asked_again = s.retried_at && last.at <= *s.retried_at;
   if (last_worth == ProofWorth::broken) {
     if (asked_again) return attempt(s, now, plain(ActionKind::take_proof));
-    return record({Halted{.action = plain(ActionKind::take_proof), .sentence = broken(last.event)}});
+    return record({Halted{.action = plain(ActionKind::take_proof), .sentence = broken(s, last.event)}});
   }
   // Proofs that say nothing for so long need somebody who looks why.
   if (last_worth == ProofWorth::nothing && last.at >= silent_since(s) + timing.late_after) {

@@ -106,15 +106,20 @@ std::optional<Refused> objection_to_consumer(const State& s, const ConsumerInspe
   return std::nullopt;
 }
 
+// A dead key shows neither its account nor its permissions: the settings have to.
+std::optional<Refused> objection_to_recovery(const State& s) {
+  if (!s.target.account.empty() && !s.target.denied.empty()) return std::nullopt;
+  return refuse("account_unprovable",
+                "Stripe refuses the current key already: billing is likely down now. A fresh key has to take "
+                "its place, and nothing could show which account that one belongs to: the settings name no "
+                "account, or no call that the key may not make (Stripe's refusal of it names the account). "
+                "Add `account` and `denied`, restart the bot and start again. Or do it by hand: create a "
+                "restricted key with the same permissions in the dashboard, and put it into Infisical and "
+                "every app.");
+}
+
 std::optional<Refused> objection_to_scopes(const State& s, const KeyProbed& old_key) {
-  for (const Probe& probe : old_key.probes) {
-    if (dead(probe)) {
-      return refuse("already_dead",
-                    "Stripe refuses the current key already, so there is nothing to rotate: billing is "
-                    "likely down now. Create a fresh restricted key with the same permissions in the "
-                    "dashboard and put it into Infisical and the consumers.");
-    }
-  }
+  if (s.recovery()) return objection_to_recovery(s);
   // Asked before the click, because afterwards a good key could not be told from another account's.
   const bool names_nothing =
       account_in(old_key).empty() &&
@@ -171,7 +176,7 @@ std::optional<Refused> objection(const State& s) {
   // Only once it is known whether the key is what makes it so: then something else is to be done.
   const bool key_known = probes_of(s, ActionKind::probe_old_key) != nullptr;
   const bool unhealthy = s.billing_before && s.billing_before->event.health == Health::unhealthy;
-  if (unhealthy && key_known && !s.compromise) {
+  if (unhealthy && key_known && !s.compromise && !s.recovery()) {
     return refuse("billing_unhealthy",
                   fmt::format("The billing endpoint is not healthy before the rotation ({}). Fix that "
                               "first: afterwards nobody could tell what broke it.",
@@ -194,7 +199,19 @@ Duration propagation_forecast(const State& s) {
 }
 
 std::vector<std::string> warnings(const State& s) {
-  std::vector<std::string> found = sync_warnings(s);
+  std::vector<std::string> found;
+  const bool healthy = s.billing_before && s.billing_before->event.health == Health::healthy;
+  if (s.recovery()) {
+    found.push_back(
+        "Stripe refuses the current key, so there is nothing to rotate. What follows puts a fresh key in its "
+        "place.");
+    if (healthy)
+      found.push_back(
+          "The billing endpoint calls itself healthy all the same: it may not ask Stripe each time, or run "
+          "on "
+          "another key. Look before you go on.");
+  }
+  std::ranges::move(sync_warnings(s), std::back_inserter(found));
   for (const auto& [app, inspected] : s.inspected) {
     if (inspected.event.dynos == 0)
       found.push_back(app + " runs no dyno: nothing there will exercise the new key.");
@@ -208,7 +225,7 @@ std::vector<std::string> warnings(const State& s) {
                     *left));
   }
   const Duration forecast = propagation_forecast(s);
-  if (forecast > s.planned_grace()) {
+  if (!s.recovery() && forecast > s.planned_grace()) {
     found.push_back(fmt::format(
         "Judging by the last releases, giving the new key to every app and watching it takes about {}, and "
         "the "
@@ -236,11 +253,61 @@ std::vector<std::string> warnings(const State& s) {
   return found;
 }
 
+namespace {
+
+constexpr const char* kUntouched = " The key in use has not been touched.";
+
+std::optional<KeyRejected> changed_permission(const KeyProbed& before, const KeyProbed& fresh) {
+  for (const Probe& old_probe : before.probes) {
+    const Probe* probe = probe_of(fresh, old_probe.endpoint);
+    if (!probe) continue;
+    if (old_probe.answer == Answer::granted && probe->answer == Answer::denied) {
+      return KeyRejected{
+          "lost_permission",
+          fmt::format("The new key may not call {}, and the old one may. A rotation keeps the permissions, "
+                      "so this is another key.{}",
+                      probe->endpoint, kUntouched)};
+    }
+    if (old_probe.answer == Answer::denied && probe->answer == Answer::granted) {
+      return KeyRejected{
+          "gained_permission",
+          fmt::format("The new key may call {}, and the old one may not. A rotation keeps the permissions, "
+                      "so this is another key.{}",
+                      probe->endpoint, kUntouched)};
+    }
+  }
+  return std::nullopt;
+}
+
+// Where no living key is there to compare with.
+std::optional<KeyRejected> unlike_settings(const State& s, const KeyProbed& fresh) {
+  const auto answered = [&](const std::string& endpoint, Answer answer) {
+    const Probe* probe = probe_of(fresh, endpoint);
+    return probe && probe->answer == answer;
+  };
+  const std::string again = " Create it anew with the permissions of the steps, and paste that one.";
+  for (const auto& endpoint : s.target.permitted) {
+    if (answered(endpoint, Answer::denied))
+      return KeyRejected{"lost_permission",
+                         fmt::format("The fresh key may not call {}, which the settings list as permitted.{}",
+                                     endpoint, again)};
+  }
+  for (const auto& endpoint : s.target.denied) {
+    if (answered(endpoint, Answer::granted))
+      return KeyRejected{
+          "gained_permission",
+          fmt::format("The fresh key may call {}, which the settings list as denied.{}", endpoint, again)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<KeyRejected> rejection(const State& s) {
   const KeyProbed* fresh = probes_of(s, ActionKind::probe_new_key);
   const KeyProbed* before = probes_of(s, ActionKind::probe_old_key);
   if (!fresh || !before) return std::nullopt;
-  const std::string back = " The key in use has not been touched.";
+  const std::string back = s.recovery() ? "" : kUntouched;
 
   if (fresh->probes.empty() || std::ranges::any_of(fresh->probes, dead)) {
     return KeyRejected{"dead", "Stripe does not accept the key that you pasted." + back};
@@ -252,28 +319,16 @@ std::optional<KeyRejected> rejection(const State& s) {
         "account", fmt::format("The new key belongs to another Stripe account ({}, expected {}).{}", account,
                                expected, back)};
   }
+  for (const Probe& probe : fresh->probes) {
+    if (probe.livemode && *probe.livemode != (s.target.mode == Mode::live))
+      return KeyRejected{"mode", "The new key answers with data of the other mode." + back};
+  }
+  if (auto another = s.recovery() ? unlike_settings(s, *fresh) : changed_permission(*before, *fresh))
+    return another;
   bool same_account_shown = !account.empty() && account == expected;
   for (const Probe& old_probe : before->probes) {
     const Probe* probe = probe_of(*fresh, old_probe.endpoint);
-    if (!probe) continue;
-    if (probe->livemode && *probe->livemode != (s.target.mode == Mode::live)) {
-      return KeyRejected{"mode", "The new key answers with data of the other mode." + back};
-    }
-    if (old_probe.answer == Answer::granted && probe->answer == Answer::denied) {
-      return KeyRejected{
-          "lost_permission",
-          fmt::format("The new key may not call {}, and the old one may. A rotation keeps the permissions, "
-                      "so this is another key.{}",
-                      probe->endpoint, back)};
-    }
-    if (old_probe.answer == Answer::denied && probe->answer == Answer::granted) {
-      return KeyRejected{
-          "gained_permission",
-          fmt::format("The new key may call {}, and the old one may not. A rotation keeps the permissions, "
-                      "so this is another key.{}",
-                      probe->endpoint, back)};
-    }
-    if (same_newest(*probe, old_probe)) same_account_shown = true;
+    if (probe && same_newest(*probe, old_probe)) same_account_shown = true;
   }
   // In a busy account the newest object is another one minutes later; this answer is as fresh as the new
   // key's.
@@ -286,7 +341,9 @@ std::optional<KeyRejected> rejection(const State& s) {
   if (!same_account_shown) {
     return KeyRejected{
         std::string(kAccountUnproven),
-        "Nothing that Stripe answered shows that the new key belongs to the same account as the old one." +
+        (s.recovery() ? "Nothing that Stripe answered shows that the fresh key belongs to " + expected + "."
+                      : "Nothing that Stripe answered shows that the new key belongs to the same account as "
+                        "the old one.") +
             back};
   }
   return std::nullopt;
@@ -358,6 +415,7 @@ nlohmann::json completion_context(const State& s, TimePoint now) {
                   {"completed_at", now},
                   {"next_rotation_due_at", now + s.target.cadence}};
   if (!s.reason.empty()) context["reason"] = s.reason;
+  if (s.recovery()) context["recovery"] = true;
   if (s.approval_bypassed) {
     context["approval"] = {{"bypassed_by", s.approval_bypassed->event.by},
                            {"bypassed_at", s.approval_bypassed->at}};

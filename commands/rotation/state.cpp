@@ -11,6 +11,11 @@ bool dead(const Probe& probe) {
   return probe.answer == Answer::expired || probe.answer == Answer::unknown_key;
 }
 
+bool State::recovery() const {
+  const auto at_first = probed.find(ActionKind::probe_old_key);
+  return at_first != probed.end() && std::ranges::any_of(at_first->second.event.probes, rotation::dead);
+}
+
 std::optional<TimePoint> State::old_key_deadline() const {
   if (!received) return std::nullopt;
   return received->event.old_key_expires_at;

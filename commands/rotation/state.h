@@ -133,6 +133,9 @@ struct State : Leg {
   std::map<std::string, PostedMessage> messages;  // by slot
   TimePoint last_event_at;
 
+  // Stripe refused the key in use before anything began: there is nothing to rotate, and no grace. What
+  // follows puts a fresh key in its place.
+  bool recovery() const;
   // The planned grace: what the operator is asked to choose.
   Duration planned_grace() const { return compromise ? target.compromise_grace : target.grace; }
   // After this, the old key should be dead; nothing while no key was received.

@@ -70,6 +70,13 @@ Step wait_for_a_person(const State& s, TimePoint now) {
   return record({Reminded{}});
 }
 
+std::string to_a_fresh_key(const State& s) {
+  return fmt::format(
+      "give this rotation up with `/rotate cancel {} --give-up`, then `/rotate {}` walks you "
+      "through a fresh key",
+      s.target.name(), s.target.name());
+}
+
 TimePoint reminder_at(const State& s) {
   const Duration grace = s.received->event.grace_chosen;
   return *s.old_key_deadline() - std::min(s.target.timing.reminder_before, grace / 4);

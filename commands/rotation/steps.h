@@ -32,6 +32,8 @@ Decision attempt(const State& state, TimePoint now, const Action& action);
 // Several at once: conclusions of any come first, then everything that can run, then the earliest wake-up.
 Decision attempt_all(const State& state, TimePoint now, const std::vector<Action>& actions);
 
+// What to do when the key that is everywhere is dead and nothing leads back.
+std::string to_a_fresh_key(const State& state);
 // A reminder before the deadline: an hour for the usual day, a quarter of a short grace.
 TimePoint reminder_at(const State& state);
 

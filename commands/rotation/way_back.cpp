@@ -78,14 +78,10 @@ Step old_key_lives(const State& s, TimePoint now) {
   if (!checked || checked->at < since) return attempt(s, now, ask);
   const Probe& probe = checked->event.old_key;
   if (dead(probe)) {
-    return stop(ask,
-                "Stripe refuses the old key, which was just put back: create a fresh restricted key with the "
-                "same permissions, and put it into Infisical and every app");
+    return stop(ask, "Stripe refuses the old key, which was just put back: " + to_a_fresh_key(s));
   }
   if (now >= *s.old_key_deadline()) {
-    return stop(ask,
-                "the old key's time was over before the way back was: create a fresh restricted key with "
-                "the same permissions, and put it into Infisical and every app");
+    return stop(ask, "the old key's time was over before the way back was: " + to_a_fresh_key(s));
   }
   if (probe.answer == Answer::granted || probe.answer == Answer::denied) return std::nullopt;
   if (checked->at > since + s.target.timing.retry_limit)

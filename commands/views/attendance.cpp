@@ -23,13 +23,13 @@ std::string name_of(const State& s) { return escape(s.target.name()); }
 std::string nudge_text(const State& s, const OperatorNudged& nudge) {
   if (nudge.why == kBoxesUnticked) {
     return fmt::format(
-        "*The rotation of {} waits for you.* The checks are done, and nothing has changed: billing runs on "
-        "the "
-        "key it had. Tick the boxes in the message above and press *I'm ready*, or press *Cancel*.",
-        name_of(s));
+        "*The rotation of {} waits for you.* The checks are done. {} Tick the boxes in the message above and "
+        "press *I'm ready*, or press *Cancel*.",
+        name_of(s), billing_now(s));
   }
   const std::string clicked =
-      "If \"Rotate API key\" was clicked already, the key that billing runs on is expiring.";
+      s.recovery() ? billing_now(s)
+                   : "If \"Rotate API key\" was clicked already, the key that billing runs on is expiring.";
   if (nudge.why == kLinkExpiring) {
     return fmt::format(
         "*The one-time link of {} expires soon, and no new key has arrived.* {} Paste the new key into the "
@@ -39,10 +39,10 @@ std::string nudge_text(const State& s, const OperatorNudged& nudge) {
   }
   return fmt::format(
       "*The one-time link of {} has expired, and no new key has arrived.* {} Press *Send a new link* in the "
-      "status message above and paste the new key. Can't go on? `/rotate hand-over {} @person`. Not clicked, "
-      "and "
-      "not going to? `/rotate cancel {}`.",
-      name_of(s), clicked, name_of(s), name_of(s));
+      "status message above and paste the new key. Can't go on? `/rotate hand-over {} @person`. {} `/rotate "
+      "cancel {}`.",
+      name_of(s), clicked, name_of(s),
+      s.recovery() ? "Not needed any more?" : "Not clicked, and not going to?", name_of(s));
 }
 
 Message nudge(const State& s, const OperatorNudged& nudge, std::size_t number) {
@@ -63,6 +63,12 @@ std::string about_old_key(const State& s, const Probe& old_key) {
   const std::string fingerprint = s.current ? s.current->event.fingerprint : "";
   const std::string evidence =
       old_key.request_id.empty() ? "" : fmt::format(" (`{}`)", escape(old_key.request_id));
+  if (dead(old_key) && s.recovery()) {
+    return fmt::format(
+        "*The current key `{}` is dead*: Stripe refuses it{}, and *billing fails until a new key is in "
+        "place*.\n*What to do*: take over. The steps in your direct message say what a fresh key has to be.",
+        fingerprint, evidence);
+  }
   if (dead(old_key)) {
     return fmt::format(
         "*The current key `{}` is dead*: Stripe refuses it{}. It was rotated with \"Now\", or its grace is "
@@ -148,8 +154,9 @@ std::optional<Message> former(const State& s, const char* slot, std::size_t numb
 
 Message handed_over(const State& s, const HandedOver& handover, std::size_t number) {
   const std::string key =
-      s.received
-          ? "the new key is here already"
+      s.received ? "the new key is here already"
+      : s.recovery()
+          ? "if a fresh key was created already and its value is not at hand, another one has to be created"
           : "if \"Rotate API key\" was clicked already and the new value is not at hand, the key has to be "
             "rotated once more in the dashboard";
   return once(
@@ -231,6 +238,16 @@ Message early_end(const State& s) {
 // ---- a cancel after the steps were shown
 
 Message cancelled_midway(const State& s) {
+  if (s.recovery()) {
+    const std::string down = fmt::format(
+        "*The rotation of {} was cancelled while its key was dead.* {}\n*What to do*: start `/rotate {}` "
+        "again, or put a key that works into Infisical and every app by hand. A fresh key that was created "
+        "and is used nowhere: <{}|dashboard> → ⋯ → *Expire key*. Operator: {}",
+        name_of(s), billing_now(s), name_of(s), s.target.dashboard_url, mention(s.operator_id));
+    return once("channel_cancelled", Place::team_channel,
+                "The rotation of " + s.target.name() + " was cancelled",
+                json::array({section(down), context("`" + s.id + "`")}));
+  }
   const std::string text = fmt::format(
       "*The rotation of {} was cancelled after its dashboard steps had been shown.* {}\n*What to do*: look "
       "at the "
@@ -265,7 +282,7 @@ std::vector<Message> attendance_messages(const State& s, TimePoint) {
     messages.push_back(handed_over(s, s.handovers[i - 1].event, i));
   }
   if (s.expiry_requested_at && s.received) messages.push_back(early_end(s));
-  if (s.cancelled_at && !s.received && s.forms > 0) messages.push_back(cancelled_midway(s));
+  if (s.cancelled_at && !s.received && (s.forms > 0 || s.recovery())) messages.push_back(cancelled_midway(s));
   return messages;
 }
 

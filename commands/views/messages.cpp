@@ -25,7 +25,9 @@ namespace {
 constexpr std::size_t kSectionLimit = 2600;
 
 std::string title(const State& s) {
-  return fmt::format("Rotation of {}{}", s.target.name(), s.compromise ? " (suspected leak)" : "");
+  return fmt::format("Rotation of {}{}{}", s.target.name(),
+                     s.recovery() ? " (recovery: the key is dead)" : "",
+                     s.compromise ? " (suspected leak)" : "");
 }
 
 }  // namespace
@@ -40,20 +42,24 @@ Message once(std::string slot, Place place, std::string text, json blocks) {
 }
 
 std::string headline(const State& s, TimePoint now) {
+  const bool down = s.recovery() || s.old_key_deleted();
+  const char* meanwhile = down ? "billing is likely down" : "billing runs on the old one";
   switch (stage_of(s, now)) {
     case Stage::checking:
       return "checking prerequisites; nothing has changed";
     case Stage::awaiting_approval:
+      if (s.recovery()) return "waiting for a second person's approval; billing is likely down";
       return s.forms == 0 ? "prerequisites met; waiting for a second person's approval; nothing has changed"
                           : "waiting for another approval; billing runs on the old key";
     case Stage::awaiting_operator:
+      if (s.recovery()) return "the key is dead; waiting for the operator; billing is likely down";
       return "prerequisites met; waiting for the operator; nothing has changed";
     case Stage::awaiting_key:
-      return "waiting for the new key; billing runs on the old one";
+      return fmt::format("waiting for the {} key; {}", s.recovery() ? "fresh" : "new", meanwhile);
     case Stage::validating:
-      return "validating the new key; billing runs on the old one";
+      return fmt::format("validating the new key; {}", meanwhile);
     case Stage::storing:
-      return "storing the new key; billing runs on the old one";
+      return fmt::format("storing the new key; {}", meanwhile);
     case Stage::propagating:
       return "propagating the new key";
     case Stage::verifying:
@@ -70,6 +76,8 @@ std::string headline(const State& s, TimePoint now) {
     case Stage::halted:
       return "stopped; it waits for a person";
     case Stage::closed:
+      if (s.closed->event.outcome == "rotated" && s.recovery())
+        return "closed: recovered with a fresh key, the old one is proven dead";
       if (s.closed->event.outcome == "rotated") return "closed: rotated, the old key is proven dead";
       if (s.closed->event.outcome == "rolled_back") return "closed: rolled back to the old key";
       if (s.closed->event.outcome == "cancelled") return "cancelled";
@@ -91,7 +99,7 @@ bool old_key_gone(const State& s) {
 
 // The sentence that every bad message carries.
 std::string billing_now(const State& s) {
-  if (died_unattended(s)) {
+  if (died_unattended(s) || (s.recovery() && !s.received)) {
     return "*Stripe refuses the key that billing runs on*: billing fails until a new key is in place.";
   }
   if (!s.received && s.forms == 0) return "Nothing has changed: billing runs on the key it had.";
@@ -172,7 +180,9 @@ Message status(const State& s, TimePoint now, Place place) {
     if (s.live() && !s.received && !s.halted) {
       buttons.push_back(
           {std::string(kCancel), "Cancel", s.id, "danger",
-           "If you have clicked \"Rotate API key\" already, the old key is expiring: do not cancel then."});
+           s.recovery() ? "Billing fails until a new key is in place: nobody is walked through that then."
+                        : "If you have clicked \"Rotate API key\" already, the old key is expiring: do not "
+                          "cancel then."});
     }
     if (!buttons.empty()) blocks.push_back(actions("status_actions", buttons));
   }
@@ -209,22 +219,29 @@ Message prerequisites(const State& s) {
   return message;
 }
 
+std::string what_comes_of_the_old_key(const State& s) {
+  if (s.recovery()) return "The old key was dead before this began; Keyturn proves it once more.";
+  return fmt::format(
+      "The old key expires {} (grace chosen: {}). Keyturn reminds before, and proves afterwards that it is "
+      "dead.",
+      date(s.received->event.old_key_expires_at), in_words(s.received->event.grace_chosen));
+}
+
 Message summary(const State& s) {
   const auto& key = s.received->event;
-  std::string text =
-      fmt::format("*{} is rotated.* New key `{}`, old key `{}`.\nInfisical version {} (was {}). ",
-                  escape(s.target.store.name), key.fingerprint, s.current->event.fingerprint,
-                  s.stored->event.version, s.stored->event.previous_version);
+  std::string text = fmt::format(
+      "*{} is {}.* {} key `{}`, old key `{}`.\nInfisical version {} (was {}). ", escape(s.target.store.name),
+      s.recovery() ? "recovered" : "rotated", s.recovery() ? "Fresh" : "New", key.fingerprint,
+      s.current->event.fingerprint, s.stored->event.version, s.stored->event.previous_version);
   for (const auto& [app, updated] : s.updated) {
     text += fmt::format("{} runs release v{}. ", escape(app), updated.event.release);
   }
-  json blocks = json::array({header("Rotated: " + s.target.name()), section(text)});
+  json blocks =
+      json::array({header((s.recovery() ? "Recovered: " : "Rotated: ") + s.target.name()), section(text)});
   add_sections(blocks, progress(s, s.completed->at));
   blocks.push_back(section(fmt::format(
-      "The old key expires {} (grace chosen: {}). Keyturn reminds before, and proves "
-      "afterwards that it is dead. Next rotation due {}.{}",
-      date(key.old_key_expires_at), in_words(key.grace_chosen), date(s.completed->at + s.target.cadence),
-      s.compromise
+      "{} Next rotation due {}.{}", what_comes_of_the_old_key(s), date(s.completed->at + s.target.cadence),
+      s.compromise && !s.recovery()
           ? fmt::format(" *After a leak, end it now*: `/rotate expire-now {}`.", escape(s.target.name()))
           : "")));
   std::string by = mention(s.operator_id);
@@ -233,7 +250,8 @@ Message summary(const State& s) {
   blocks.push_back(context(
       fmt::format("`{}` · `secret.rotate.completed` at {} · by {}", s.id, date(s.completed->at), by)));
   return once("channel_summary", Place::team_channel,
-              fmt::format("{} is rotated and verified", s.target.name()), std::move(blocks));
+              fmt::format("{} is {} and verified", s.target.name(), s.recovery() ? "recovered" : "rotated"),
+              std::move(blocks));
 }
 
 Message reminder_of_unfinished(const State& s) {
@@ -307,7 +325,7 @@ Message still_alive(const State& s) {
 
 // After its deadline an old key is dead as it should be.
 bool died_before_its_time(const State& s) {
-  if (!s.old_key_died_early()) return false;
+  if (s.recovery() || !s.old_key_died_early()) return false;
   const auto again = s.probed.find(ActionKind::probe_old_again);
   return s.received->event.grace_chosen == Duration::zero() || again->second.at < *s.old_key_deadline();
 }
@@ -325,6 +343,19 @@ Message died_early(const State& s) {
   return once("channel_died_early", Place::team_channel, "The old key of " + s.target.name() + " died early",
               json::array({header("The old key died early: " + s.target.name()), section(text),
                            context("`" + s.id + "`")}));
+}
+
+// The team hears at once why this is no rotation like the others.
+Message dead_at_first(const State& s) {
+  const std::string text = fmt::format(
+      "*Stripe refuses the key that billing of {} runs on*, `{}`: billing is likely down now. {} is walked "
+      "through "
+      "a fresh key; Keyturn puts it into Infisical and every app, and watches billing with it. *What to do*: "
+      "nothing, unless nobody comes; Keyturn says so then.",
+      escape(s.target.name()), s.current->event.fingerprint, mention(s.operator_id));
+  return once(
+      "channel_dead_at_first", Place::team_channel, "The key of " + s.target.name() + " is dead",
+      json::array({header("The key is dead: " + s.target.name()), section(text), context("`" + s.id + "`")}));
 }
 
 // Beside "Try again"; nothing to say before anything was put anywhere.
@@ -391,15 +422,41 @@ Message ended_without(const State& s) {
 
 // The team was told that a new key was on its way; it must hear that nobody follows it any more.
 Message given_up(const State& s) {
-  return once("channel_given_up", Place::team_channel, title(s) + " given up",
-              json::array({section(fmt::format(
-                               "*The rotation of {} was given up.* {} Nothing proves that the old key is "
-                               "dead; the dashboard shows its remaining time.",
-                               escape(s.target.name()), billing_now(s))),
-                           context("`" + s.id + "`")}));
+  return once(
+      "channel_given_up", Place::team_channel, title(s) + " given up",
+      json::array({section(fmt::format("*The rotation of {} was given up.* {}{}", escape(s.target.name()),
+                                       billing_now(s),
+                                       s.old_key_deleted() ? ""
+                                                           : " Nothing proves that the old key is dead; the "
+                                                             "dashboard shows its remaining time.")),
+                   context("`" + s.id + "`")}));
+}
+
+// What a fresh key has to be; the dashboard shows no permissions of a dead one.
+std::string steps_of_recovery(const State& s) {
+  const auto list = [](const std::vector<std::string>& endpoints) {
+    std::string text;
+    for (const auto& endpoint : endpoints)
+      text += fmt::format("{}`{}`", text.empty() ? "" : ", ", escape(endpoint));
+    return text;
+  };
+  const char* mode = s.target.mode == Mode::live ? "live" : "test";
+  return fmt::format(
+      "1.  Open <{}|the dashboard, {} mode>. Check that it shows *{} mode*.\n"
+      "2.  *Create restricted key*. Not *Rotate key*: a dead key can't be rotated.\n"
+      "3.  Name: *{}*.\n"
+      "4.  Permissions, as the old one had them: it must be able to call {}; it must not be able to call {}. "
+      "Keyturn asks for each of them.\n"
+      "5.  Addresses: if the old key was limited to some, the same ones.\n"
+      "6.  *Create key*; the e-mail or SMS code may be asked for.\n"
+      "7.  Click the value to copy it. It is shown once.\n"
+      "8.  *Add a note*: `Infisical: {}/{}` and save.",
+      s.target.dashboard_url, mode, mode, escape(s.target.dashboard_key_name), list(s.target.permitted),
+      list(s.target.denied), escape(s.target.store.environment), escape(s.target.store.name));
 }
 
 std::string steps(const State& s) {
+  if (s.recovery()) return steps_of_recovery(s);
   const std::string grace = in_words(s.planned_grace());
   return fmt::format(
       "1.  Open <{}|the dashboard, {} mode>. Check that it shows *{} mode*.\n"
@@ -416,12 +473,18 @@ std::string steps(const State& s) {
       escape(s.target.store.environment), escape(s.target.store.name));
 }
 
+std::string title_of_steps(const State& s) {
+  return s.recovery() ? "Create a fresh key in the Stripe dashboard"
+                      : "Rotate the key in the Stripe dashboard";
+}
+
 }  // namespace
 
 std::vector<std::string> confirmations(const State& s) {
   return {"I can open the Stripe dashboard (SSO)", "The e-mail or SMS code can reach me now",
-          fmt::format("I rotate the restricted key \"{}\", not the master key",
-                      cut(s.target.dashboard_key_name, 20))};
+          s.recovery() ? "I create a restricted key, not a master key"
+                       : fmt::format("I rotate the restricted key \"{}\", not the master key",
+                                     cut(s.target.dashboard_key_name, 20))};
 }
 
 std::vector<Message> messages_for(const State& s, TimePoint now) {
@@ -438,6 +501,7 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
   for (int number = 1; number <= s.master_keys_pasted; ++number) {
     messages.push_back(master_key(s, number, "pasted into the form", "It was not stored."));
   }
+  if (s.recovery() && !s.refused) messages.push_back(dead_at_first(s));
   if (died_before_its_time(s)) messages.push_back(died_early(s));
   if (s.halted) {
     messages.push_back(halted(s, Place::operator_dm));
@@ -464,7 +528,7 @@ std::optional<TimePoint> next_change(const State& s, TimePoint now) {
 }
 
 Message instructions(const State& s, const Invitation& invitation) {
-  json blocks = json::array({header("Rotate the key in the Stripe dashboard"), section(steps(s))});
+  json blocks = json::array({header(title_of_steps(s)), section(steps(s))});
   if (s.rejected)
     blocks.push_back(section("*The last key was not accepted*: " + escape(s.rejected->event.sentence)));
   blocks.push_back(section(
@@ -482,7 +546,7 @@ Message instructions(const State& s, const Invitation& invitation) {
 Message instructions_done(const State& s) {
   return once("dm_instructions_" + std::to_string(s.forms), Place::operator_dm,
               "Dashboard steps for " + s.target.name(),
-              json::array({header("Rotate the key in the Stripe dashboard"), section(steps(s)),
+              json::array({header(title_of_steps(s)), section(steps(s)),
                            section("The one-time form has been used, or its link has expired.")}));
 }
 

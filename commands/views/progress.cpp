@@ -49,6 +49,8 @@ Line old_probe(const State& s) {
     return {mark(false, s.current.has_value()),
             "Asking Stripe about the current key" + trouble(s, {ActionKind::probe_old_key, {}})};
   }
+  if (s.recovery())
+    return {Mark::problem, "*Stripe refuses the current key*; " + endpoint_summary(probed->second.event)};
   return {Mark::done, "Stripe: the current key is alive; " + endpoint_summary(probed->second.event)};
 }
 
@@ -123,6 +125,9 @@ Line ready(const State& s) {
 Line received(const State& s, TimePoint now) {
   if (s.received) {
     const auto& key = s.received->event;
+    if (s.recovery())
+      return {Mark::done, fmt::format("Fresh key {} received and sealed at {}", fingerprint(key.fingerprint),
+                                      time_of_day(s.received->at))};
     return {Mark::done, fmt::format("New key {} received and sealed at {}; the old one expires {}",
                                     fingerprint(key.fingerprint), time_of_day(s.received->at),
                                     date(key.old_key_expires_at))};
@@ -138,8 +143,9 @@ Line received(const State& s, TimePoint now) {
   }
   if (!s.form_open(now)) return {Mark::problem, "The link has expired. Ask for a new one below."};
   return {Mark::waiting,
-          fmt::format("{} rotates the key in the dashboard and pastes the new one into the form{}",
-                      mention(s.operator_id), s.form->openings.empty() ? "" : " (form opened)")};
+          fmt::format("{} {} in the dashboard and pastes {} into the form{}", mention(s.operator_id),
+                      s.recovery() ? "creates a fresh key" : "rotates the key",
+                      s.recovery() ? "it" : "the new one", s.form->openings.empty() ? "" : " (form opened)")};
 }
 
 Line validated(const State& s) {
@@ -149,6 +155,12 @@ Line validated(const State& s) {
     return {mark(false, s.received.has_value()), "Validate the new key" +
                                                      trouble(s, {ActionKind::probe_new_key, {}}) +
                                                      trouble(s, {ActionKind::probe_old_again, {}})};
+  }
+  if (s.recovery()) {
+    return {Mark::done,
+            "Stripe: the fresh key is alive, of the right account, with the permissions that the "
+            "settings list; " +
+                endpoint_summary(fresh->second.event)};
   }
   if (s.old_key_died_early()) {
     return {Mark::problem,
@@ -253,7 +265,9 @@ Line grace(const State& s, TimePoint now) {
             fmt::format("Old key proven dead at {}: {} refusals as expired, while the new key answers",
                         date(*s.proven_dead_at), proofs_in_a_row(s))};
   }
-  if (!s.completed || !deadline) return {Mark::pending, "Wait for the old key to expire, and prove it"};
+  if (!s.completed || !deadline)
+    return {Mark::pending,
+            s.recovery() ? "Prove that the old key is dead" : "Wait for the old key to expire, and prove it"};
   if (now < *deadline) {
     const auto whole = static_cast<double>(s.received->event.grace_chosen.count());
     const double passed = whole <= 0 ? 1 : 1 - static_cast<double>((*deadline - now).count()) / whole;

@@ -20,6 +20,8 @@ Message to_channel(std::string slot, std::string text, const std::string& title,
               json::array({header(title), section(words), context("`" + s.id + "`")}));
 }
 
+std::string rotate_anew(const State& s) { return fmt::format("`/rotate {}`", s.target.name()); }
+
 // The key with which a fresh one must agree; the dashboard shows no permissions of a dead key.
 std::string fresh_key(const State& s) {
   std::string text =
@@ -32,7 +34,12 @@ std::string fresh_key(const State& s) {
   }
   if (const auto probed = s.probed.find(ActionKind::probe_old_key); probed != s.probed.end())
     text += ". The old one answered: " + endpoint_summary(probed->second.event);
-  return text + fmt::format(". Put it into Infisical (`{}`) and every app.", escape(s.target.store.name));
+  return text + fmt::format(
+                    ". Put it into Infisical (`{}`) and every app. If Stripe refuses the key in use, "
+                    "Keyturn does this with you: {}{}.",
+                    escape(s.target.store.name),
+                    s.live() ? fmt::format("`/rotate cancel {} --give-up`, then ", s.target.name()) : "",
+                    rotate_anew(s));
 }
 
 std::string apps_of(const Leg& leg) {
@@ -44,8 +51,6 @@ std::string apps_of(const Leg& leg) {
 
 // Where Slack shows no dates.
 std::string utc(TimePoint time) { return storage::to_iso8601(time).substr(11, 5) + " UTC"; }
-
-std::string rotate_anew(const State& s) { return fmt::format("`/rotate {}`", s.target.name()); }
 
 std::string approval_after(const State& s) {
   const std::string approved = approved_in_words(s, kOfRollback);

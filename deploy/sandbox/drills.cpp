@@ -174,17 +174,15 @@ asio::awaitable<void> drift(Operator& ada) {
 }
 
 asio::awaitable<void> already_dead(Operator& ada) {
-  const std::string answer = co_await ada.type(kCommand);
-  if (answer.find("started") == std::string::npos) throw Stuck("the command was answered: " + answer);
-  co_await ada.hears(kOperatorsDirect, "Create a fresh restricted key");
-  ada.tell("ada", "does just that: a fresh key, into Infisical and the app");
+  co_await ada.start(kCommand);
+  co_await ada.tick_boxes();
+  co_await ada.hears(kOperatorsDirect, "Create restricted key");
+  ada.tell("ada", "creates a fresh key, with the permissions that the steps name");
   const json fresh = co_await ada.does(
       "/stripe/create", {{"name", kLiveKeyName}, {"mode", "live"}, {"permissions", kPermissions}});
-  co_await ada.does("/infisical/put",
-                    {{"environment", "prod"}, {"name", kVariable}, {"value", fresh.at("key")}});
-  co_await ada.does("/heroku/config",
-                    {{"app", kProductionApp}, {"name", kVariable}, {"value", fresh.at("key")}});
-  co_await ada.waits(8s);
+  co_await ada.hand_over(fresh.at("key"), 0s);
+  co_await ada.hears(kOpsChannel, "recovered and verified");
+  co_await ada.hears(kOpsChannel, "proven dead");
 }
 
 // ---- the scenes
@@ -355,15 +353,17 @@ std::vector<Drill> all_drills() {
       {.name = "already-dead",
        .title = "The key is dead already",
        .sentence = "Somebody expired the key in use. There is nothing to rotate: billing is down.",
-       .steps = {"Type /rotate stripe prod, and read what to do.",
-                 "Stripe tab: create a fresh restricted key with the same permissions.",
-                 "Put it into Infisical and into the app, by hand."},
-       .should_have_seen = {"A rotation can't help here, and the refusal says what does.",
+       .steps = {"Type /rotate stripe prod, tick the boxes, and read what a fresh key has to be.",
+                 "Stripe tab: Create key, with the same permissions.",
+                 "Paste it into the one-time form: it asks for no expiration this time."},
+       .should_have_seen = {"The channel hears at once that billing is likely down.",
                             "Billing is healthy once the fresh key runs everywhere."},
        .scene = expires_the_key,
        .play = already_dead,
-       .questions = refused({said_to_operator("Create a fresh restricted key", "the refusal says what to do"),
-                             new_key_everywhere(), billing_healthy()})},
+       .questions = {said_in_channel("billing is likely down", "the channel was told of the outage at once"),
+                     said_in_channel("is recovered.", "the channel got the summary"),
+                     never_said_in_channel(kGreen, "nobody was told of a rotation"), new_key_everywhere(),
+                     old_key_dead(), billing_healthy(), only_our_keys(), no_key_in_slack()}},
   };
 }
 

@@ -108,6 +108,7 @@ MachineSimulation::MachineSimulation(std::uint64_t seed, Duration outage)
   if (dice_.chance(0.2)) world_.expiry_is_late_by = dice_.between(1min, 3h);
   world_.deleted_is_unknown = dice_.chance(0.5);
   world_.syncs = seed % 5 == 0;
+  if (outage == Duration::zero() && seed % 7 == 0) world_.key_is_dead_at_first();
 }
 
 MachineSimulation::~MachineSimulation() = default;
@@ -289,7 +290,8 @@ Runner::Change when(std::function<bool(const State&, TimePoint)> holds) {
 void MachineSimulation::hands_over_key() {
   const bool wrong = dice_.chance(0.15);
   if (!shown_ || told_.rejected_fingerprints.contains(shown_->fingerprint)) {
-    shown_grace_ = dice_.chance(0.1) ? Duration::zero() : told_.planned_grace();
+    const bool at_once = told_.recovery() || dice_.chance(0.1);
+    shown_grace_ = at_once ? Duration::zero() : told_.planned_grace();
     shown_at_ = clock_.now();
     shown_ = world_.rotate_in_dashboard(shown_grace_, shown_at_, wrong);
   }

@@ -47,6 +47,7 @@ RotationSimulation::RotationSimulation(std::uint64_t seed, bool calm)
   auto target = simulated_target(dice_);
   target.second_approver = seed % 3 == 0;  // not by the dice: the other seeds keep their stories
   world_.syncs = seed % 5 == 0;
+  if (!calm && seed % 7 == 0) world_.key_is_dead_at_first();
   append({Started{.target = std::move(target),
                   .operator_id = "U1",
                   .channel = "C1",
@@ -202,6 +203,8 @@ void RotationSimulation::check_event(const State& before, const Event& event) {
     require(before.rolled_back && now_ >= *before.old_key_deadline(), "nobody watches the deadline any more");
   if (closed && closed->outcome == "rotated")
     require(before.proven_dead_at.has_value(), "closed without proof");
+  if (std::holds_alternative<Refused>(event))
+    require(std::get<Refused>(event).code != "account_unprovable", "nobody is walked out of an outage");
 }
 
 void RotationSimulation::check_fold() const {
@@ -286,11 +289,13 @@ void RotationSimulation::operator_uses_form() {
     append({PasteRefused{dice_.chance(0.1) ? "master_key" : "not_a_key", 4 - state_.form->refused_pastes}});
     return;
   }
-  const Duration grace = !calm_ && dice_.chance(0.1) ? Duration::zero() : state_.planned_grace();
+  const bool at_once = state_.recovery() || (!calm_ && dice_.chance(0.1));
+  const Duration grace = at_once ? Duration::zero() : state_.planned_grace();
   const bool wrong = !calm_ && dice_.chance(0.2);
   const auto key = world_.rotate_in_dashboard(grace, now_, wrong);
   // The form may be told another grace than the dashboard was: the default is easily left standing.
-  const Duration told = !calm_ && dice_.chance(0.1) ? state_.planned_grace() : grace;
+  const bool misheard = !state_.recovery() && !calm_ && dice_.chance(0.1);
+  const Duration told = misheard ? state_.planned_grace() : grace;
   append({KeyReceived{.fingerprint = key.fingerprint,
                       .grace_chosen = told,
                       .rotated_at = now_,

@@ -46,6 +46,8 @@ class World {
 
   // The dashboard click. Answers the key that is then shown.
   StripeKey rotate_in_dashboard(Duration grace, TimePoint now, bool wrong_key);
+  // Somebody expired the key in use before anything began.
+  void key_is_dead_at_first() { old_key_dies_ = TimePoint{}; }
   // Somebody sets another key by hand, without a word.
   void meddle(const State& state) {
     const int victim = dice_.from(0, static_cast<int>(state.target.consumers.size()));

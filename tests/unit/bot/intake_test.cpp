@@ -178,6 +178,7 @@ TEST_CASE("a look shows what the form is for, the clock and the rules for a past
              {"opened_before", Json::array({{{"at", "2026-11-23T19:15:05.000Z"}, {"peer", "198.51.100.4"}}})},
              {"mode", "live"},
              {"compromise", false},
+             {"recovery", false},
              {"recommended_grace_seconds", 86400},
              {"expires_at", "2026-11-23T19:31:05.000Z"},
              {"now", "2026-11-23T19:16:05.000Z"},

@@ -26,18 +26,50 @@ TEST_CASE("nothing happens before the operator has ticked the boxes") {
   CHECK(story.decision().wake == story.now + story.state.target.timing.nudge_after);
 }
 
-TEST_CASE("a dead current key is refused, not rotated") {
+TEST_CASE("a dead current key makes it a recovery, whether it is a leak or not") {
   for (const Answer answer : {Answer::expired, Answer::unknown_key}) {
     for (const bool compromise : {false, true}) {
       Story story(sample_target(), compromise);
-      story.checked().happens(KeyProbed{.purpose = ActionKind::probe_old_key,
-                                        .probes = {probe("GET /v1/customers", answer)},
-                                        .fingerprint = "old-1"});
-      const auto decision = story.decision();
-      REQUIRE(recorded<Refused>(decision));
-      CHECK(recorded<Refused>(decision)->code == "already_dead");
+      story.checked().happens(dead_at_first(answer));
+      CHECK(story.state.recovery());
+      CHECK(story.decision().record.empty());
+      CHECK(stage_of(story.state, story.now) == Stage::awaiting_operator);
     }
   }
+}
+
+TEST_CASE(
+    "a recovery where nothing could show the fresh key's account is refused before anything is created") {
+  auto nameless = sample_target(), without_denied = sample_target();
+  nameless.account.clear();
+  without_denied.denied.clear();
+  for (const auto& target : {nameless, without_denied}) {
+    Story story(target);
+    story.checked().happens(dead_at_first());
+    const auto decision = story.decision();
+    REQUIRE(recorded<Refused>(decision));
+    CHECK(recorded<Refused>(decision)->code == "account_unprovable");
+    CHECK(recorded<Refused>(decision)->sentence.find("billing is likely down now") != std::string::npos);
+  }
+}
+
+TEST_CASE("a recovery goes from the fresh key to the proof without a grace, and there is no way back") {
+  Story story;
+  story.checked().happens(dead_at_first()).happens(OperatorConfirmed{{"ready"}, ""});
+  story.conclude().happens(FormIssued{"hash", story.now + 15min}).happens(FormSent{"D1", "1"});
+  story.happens(KeyReceived{.fingerprint = "new-1",
+                            .grace_chosen = Duration::zero(),
+                            .rotated_at = story.now,
+                            .old_key_expires_at = story.now,
+                            .peer = {}});
+  story.happens(healthy_probe(ActionKind::probe_new_key)).happens(dead_at_first(Answer::expired, true));
+  CHECK_FALSE(rejection(story.state));
+  const auto next = story.decision();
+  REQUIRE(next.act.size() == 1);
+  CHECK(next.act.front().kind == ActionKind::store_key);
+  story.happens(ActionStarted{{ActionKind::store_key, {}}});
+  REQUIRE(no_way_back(story.state, story.now));
+  CHECK(no_way_back(story.state, story.now)->code == "old_key_dead");
 }
 
 TEST_CASE("a refused rotation closes and asks for nothing more") {
@@ -58,18 +90,15 @@ TEST_CASE("billing that is down before the rotation stops a routine one, and no 
 }
 
 // Found in a drill: the two questions are asked at once, and billing's answer used to come first.
-TEST_CASE("billing that is down because the key is dead is refused as a dead key, which says what to do") {
+TEST_CASE("billing that is down because the key is dead is recovered") {
   Story story;
   story.happens(BillingChecked{.health = Health::unhealthy, .status = 500, .detail = "answered 500"});
   CHECK(story.decision().record.empty());
   story.happens(OperatorChecked{true, ""}).happens(current_key());
   CHECK(story.decision().record.empty());
-  story.happens(KeyProbed{.purpose = ActionKind::probe_old_key,
-                          .probes = {probe("GET /v1/customers", Answer::expired)},
-                          .fingerprint = "old-1"});
-  const auto decision = story.decision();
-  REQUIRE(recorded<Refused>(decision));
-  CHECK(recorded<Refused>(decision)->code == "already_dead");
+  story.happens(dead_at_first());
+  CHECK_FALSE(recorded<Refused>(story.decision()));
+  CHECK(story.state.recovery());
 }
 
 TEST_CASE("a consumer that holds another key than Infisical stops the rotation") {

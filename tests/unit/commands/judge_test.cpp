@@ -52,6 +52,38 @@ TEST_CASE("a key that lost or gained a permission is another key") {
   CHECK(rejection_code(gained) == "gained_permission");
 }
 
+TEST_CASE("a fresh key in a dead one's place has to be what the settings say") {
+  const auto code = [](const KeyProbed& fresh) {
+    Story story;
+    story.checked().happens(dead_at_first()).happens(KeyReceived{.fingerprint = "new-1", .peer = {}});
+    story.happens(fresh).happens(dead_at_first(Answer::expired, /*again=*/true));
+    const auto rejected = rejection(story.state);
+    if (rejected) CHECK(rejected->sentence.find("key in use has not been touched") == std::string::npos);
+    return rejected ? rejected->code : "";
+  };
+  CHECK(code(fresh()).empty());
+  const auto with = [](auto change) {
+    KeyProbed changed = fresh();
+    change(changed);
+    return changed;
+  };
+  CHECK(code(with([](auto& key) { key.probes.front().answer = Answer::denied; })) == "lost_permission");
+  CHECK(code(with([](auto& key) { key.probes.back().answer = Answer::granted; })) == "gained_permission");
+  CHECK(code(with([](auto& key) { key.probes.back().account = "acct_2"; })) == "account");
+  CHECK(code(with([](auto& key) { key.probes.back().account.clear(); })) == "account_unproven");
+  CHECK(code(with([](auto& key) { key.probes.front().livemode = false; })) == "mode");
+  CHECK(code(with([](auto& key) { key.probes.back().answer = Answer::unknown_key; })) == "dead");
+}
+
+TEST_CASE("a recovery says what it is before the click, also when billing calls itself healthy") {
+  Story story;
+  story.checked().happens(dead_at_first());
+  const auto said = warnings(story.state);
+  REQUIRE(said.size() == 2);
+  CHECK(said[0].find("Stripe refuses the current key") != std::string::npos);
+  CHECK(said[1].find("calls itself healthy all the same") != std::string::npos);
+}
+
 TEST_CASE("a key that answers with the other mode's data is rejected") {
   KeyProbed wrong = fresh();
   wrong.probes.front().livemode = false;

@@ -273,6 +273,18 @@ TEST_CASE("times that can't be are refused without costing an attempt") {
   CHECK(std::get<FormRefused>(form.submit(negative)).attempts_left == 5);
 }
 
+TEST_CASE("in a recovery the old key is dead by now, whatever grace and time a page sends") {
+  Form form;
+  form.happens(form.id, {dead_at_first()});
+  CHECK(std::get<FormInfo>(form.look()).recovery);
+  auto odd = form.filled(restricted_key('N'));
+  odd.rotated_at = form.clock.time + 3h;
+  odd.grace_seconds = 24L * 3600;
+  const auto received = form.submit(odd);
+  REQUIRE(std::holds_alternative<FormReceived>(received));
+  CHECK(std::get<FormReceived>(received).old_key_expires_at == form.clock.time);
+}
+
 TEST_CASE("a key that was rotated before the rotation began is taken while the old one can still live") {
   Form form;
   auto earlier = form.filled(restricted_key('N'));

@@ -30,6 +30,7 @@ inline commands::Target sample_target() {
   commands::Target target;
   target.provider = "stripe";
   target.environment = "prod";
+  target.account = "acct_1";
   target.dashboard_key_name = "raxx billing";
   target.dashboard_url = "https://dashboard.stripe.com/apikeys";
   target.store = {.project = "p1", .environment = "prod", .path = "/", .name = "STRIPE_RESTRICTED_KEY"};
@@ -63,6 +64,13 @@ inline KeyProbed healthy_probe(ActionKind purpose, const std::string& fingerprin
     probed.probes.push_back(probe("GET /v1/balance", Answer::denied));
   probed.fingerprint = purpose == ActionKind::probe_new_key ? fingerprint : "old-1";
   return probed;
+}
+
+// What Stripe says of the key in use when somebody has expired it.
+inline KeyProbed dead_at_first(Answer answer = Answer::expired, bool again = false) {
+  return {.purpose = again ? ActionKind::probe_old_again : ActionKind::probe_old_key,
+          .probes = {probe("GET /v1/customers", answer), probe("GET /v1/balance", answer)},
+          .fingerprint = "old-1"};
 }
 
 inline CurrentKeyRead current_key() {

@@ -19,7 +19,9 @@ constexpr const char* kPing = "<!channel> <@U999> & `code`";
 std::string hostile() { return std::string(kPing) + " " + std::string(4000, 'x') + "é<!here>"; }
 
 // A rotation with as much in it as there can be, stopped after each of its events.
-std::vector<Event> long_story(const commands::Target& target) {
+std::vector<Event> long_story(const commands::Target& target,
+                              const KeyProbed& at_first = healthy_probe(ActionKind::probe_old_key),
+                              Duration grace = 24h) {
   std::vector<Event> events{
       Started{.target = target, .operator_id = "U1", .channel = "C1", .compromise = true, .reason = {}},
       ActionStarted{{ActionKind::read_current_key, {}}},
@@ -33,7 +35,7 @@ std::vector<Event> long_story(const commands::Target& target) {
     seen.maintenance = true;
     events.emplace_back(seen);
   }
-  events.emplace_back(healthy_probe(ActionKind::probe_old_key));
+  events.emplace_back(at_first);
   events.emplace_back(MessageIntended{"dm_prerequisites"});
   events.emplace_back(MessagePosted{"dm_prerequisites", "D1", "1.0"});
   events.emplace_back(OperatorConfirmed{{"ready"}, hostile()});
@@ -45,9 +47,9 @@ std::vector<Event> long_story(const commands::Target& target) {
   events.emplace_back(FormIssued{"hash-2", kStart + 30min});
   events.emplace_back(FormSent{"D1", "1.2"});
   const KeyReceived received{.fingerprint = "new-1",
-                             .grace_chosen = 24h,
+                             .grace_chosen = grace,
                              .rotated_at = kStart,
-                             .old_key_expires_at = kStart + 24h,
+                             .old_key_expires_at = kStart + grace,
                              .peer = {}};
   events.emplace_back(received);
   events.emplace_back(KeyRejected{"account", hostile()});
@@ -139,6 +141,31 @@ TEST_CASE("every message of every state keeps Slack's limits and pings nobody") 
       if (consumers < 40) check_messages(state, now + 48h);
     }
   }
+}
+
+TEST_CASE("no message of a recovery says that billing runs on the dead key, or asks to rotate it") {
+  State state;
+  state.id = "rot_1";
+  TimePoint now = kStart;
+  for (const Event& event : long_story(sample_target(), dead_at_first(), 0h)) {
+    apply(state, event, now);
+    now += 10s;
+    if (!state.recovery()) continue;
+    check_messages(state, now);
+    const std::string text =
+        all_messages(state, now) +
+        views::instructions(state, {.link = "https://k/form#t", .code = ""}).blocks.dump();
+    INFO(name_of(stage_of(state, now)));
+    for (const char* wrong :
+         {"key it had", "runs on the old", "Rotate API key", "died early", "⋯ → *Rotate key*",
+          "Grace of the old key", "current key is alive", "is expiring"}) {
+      INFO(wrong);
+      CHECK(text.find(wrong) == std::string::npos);
+    }
+    CHECK(text.find("Create restricted key") != std::string::npos);
+    CHECK(has(slots_of(state, now), "channel_dead_at_first"));
+  }
+  CHECK(all_messages(state, now).find("recovered with a fresh key") != std::string::npos);
 }
 
 TEST_CASE("refused and cancelled rotations are told within the limits, and with an alarm where one belongs") {
