@@ -16,7 +16,8 @@ struct Line {
 };
 
 constexpr std::array kLines{
-    Line{false, "stripe prod", "routine rotation; the old key lives on for its grace"},
+    Line{false, "stripe prod",
+         "routine rotation; the old key lives on for its grace. A dead key is replaced by a fresh one"},
     Line{false, "stripe prod --compromise", "suspected leak: short grace, the channel is told at once"},
     Line{true, "status", "what is going on, and when each key is due"},
     Line{true, "due", "every key's age, the most urgent first"},

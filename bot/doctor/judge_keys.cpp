@@ -228,9 +228,7 @@ Finding judge_life(const commands::Target& target, const std::vector<Probe>& pro
   constexpr Part part = Part::stripe;
   const std::string check = "current key of " + target.name();
   const std::string replace = fmt::format(
-      "create a restricted key with the same permissions ({}), and put it into Infisical and every app by "
-      "hand: docs/running.md, \"Rolling back by hand\"",
-      target.dashboard_url);
+      "in Slack: /rotate {} walks you through a fresh key, into Infisical and every app", target.name());
   if (probes.empty())
     return unknown(part, check, "not asked about: there is no key to ask with (see Infisical)", kNotAskedYet);
   if (any(probes, Answer::expired)) {

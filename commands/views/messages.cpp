@@ -432,12 +432,26 @@ Message given_up(const State& s) {
                    context("`" + s.id + "`")}));
 }
 
+// "GET /v1/customers" -> "Customers: Read", about as the dashboard's list of permissions has it.
+std::string as_permission(const std::string& endpoint) {
+  const std::size_t path = endpoint.find("/v1/");
+  if (path == std::string::npos) return endpoint;
+  std::string words = endpoint.substr(path + 4, endpoint.find('?', path) - (path + 4));
+  for (char& c : words) {
+    if (c == '_' || c == '/') c = ' ';
+  }
+  if (!words.empty() && words[0] >= 'a' && words[0] <= 'z')
+    words[0] = static_cast<char>(words[0] - 'a' + 'A');
+  return words + (endpoint.starts_with("GET ") ? ": Read" : ": Write");
+}
+
 // What a fresh key has to be; the dashboard shows no permissions of a dead one.
 std::string steps_of_recovery(const State& s) {
   const auto list = [](const std::vector<std::string>& endpoints) {
     std::string text;
     for (const auto& endpoint : endpoints)
-      text += fmt::format("{}`{}`", text.empty() ? "" : ", ", escape(endpoint));
+      text += fmt::format("{}`{}` ({})", text.empty() ? "" : ", ", escape(endpoint),
+                          escape(as_permission(endpoint)));
     return text;
   };
   const char* mode = s.target.mode == Mode::live ? "live" : "test";

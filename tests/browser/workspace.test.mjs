@@ -1,6 +1,7 @@
 // The rehearsal workspace of deploy/try, in a real browser: the whole journey by hand, as a newcomer makes it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { until } from '../end_to_end/support/process.mjs';
 import { Stage } from '../end_to_end/support/stage.mjs';
 import { desk, launch, phone, Visitor } from './support/visitor.mjs';
 
@@ -198,27 +199,51 @@ test('three drills from the panel: one played, one by hand, one given up', async
   visitor.assertCalm();
 });
 
-test('a dead key is replaced by hand, on the pages of Stripe, Infisical and Heroku', async (t) => {
-  const { page } = await arrive(t);
+test('a dead key is recovered by clicking: the form asks for no expiration', async (t) => {
+  const { stage, visitor, page } = await arrive(t);
   await startDrill(page, 'I’ll do it: The key is dead already');
   await drillPane(page).getByRole('heading', { name: 'Your steps' }).waitFor();
   await type(page, '/rotate stripe prod');
   await place(page, 'keyturn').first().click();
-  await messages(page).getByText(/Create a fresh restricted key/).first().waitFor();
+  await messages(page).getByText(/Stripe refuses the current key, so there is nothing to rotate/).waitFor();
+  await tickAndGo(page);
+  await messages(page).getByText(/Not Rotate key: a dead key can't be rotated/).waitFor();
   await world(page, /Stripe/).click();
   await page.getByRole('button', { name: 'Create restricted key…' }).click();
   await page.getByRole('button', { name: 'This account' }).click();
   const value = await page.locator('#new-key-value').innerText();
   await page.getByLabel(/where is it stored/).fill('Infisical: prod/STRIPE_RESTRICTED_KEY');
   await page.getByRole('button', { name: 'Save note and close' }).click();
+  stage.keys.push(value);
+  const code = /this code: (\d{3} \d{3})/.exec(await messages(page).innerText())[1];
+  const [form] = await Promise.all([visitor.context.waitForEvent('page'), messages(page).getByRole('link', { name: 'open the one-time form' }).click()]);
+  await form.getByText('Billing fails until the fresh one is in place').waitFor();
+  assert.equal(await form.getByRole('radio').count(), 0, 'no expiration is asked for');
+  assert.equal(await form.getByLabel(/When you clicked/).filter({ visible: true }).count(), 0);
+  await form.locator('#key').fill(value);
+  await form.getByLabel('The code in your direct message').pressSequentially(code);
+  await form.getByRole('button', { name: 'Hand over the key' }).click();
+  await form.getByText('Fingerprint').waitFor();
+  assert.equal(await form.getByText('Old key expires').filter({ visible: true }).count(), 0);
+  await world(page, /Break things/).click();
+  await score(page, 'The key is dead already', 'passed');
+  await form.getByRole('heading', { name: 'Done' }).waitFor();
+});
+
+test('values are set by hand on the pages of Infisical and Heroku', async (t) => {
+  const { stage, page } = await arrive(t);
+  const value = await stage.createKey({ name: 'by-hand', mode: 'live', permissions: ['customer_read'] });
   for (const [tab, label] of [[/Infisical/, 'The value in Infisical, prod'], [/Heroku/, 'The value in raxx-api-prod']]) {
     await world(page, tab).click();
     await page.getByRole('tabpanel', { name: tab }).getByRole('button', { name: 'Set by hand…' }).first().click();
     await page.getByRole('textbox', { name: label }).fill(value);
     await page.getByRole('button', { name: 'Set it' }).click();
   }
-  await world(page, /Break things/).click();
-  await score(page, 'The key is dead already', 'passed');
+  await until('both to hold it', async () => {
+    const { infisical } = await stage.state();
+    const secret = infisical.secrets.find(({ environment, name }) => environment === 'prod' && name === 'STRIPE_RESTRICTED_KEY');
+    return await stage.currentKey() === value && secret.versions.at(-1).tail === value.slice(-6);
+  });
 });
 
 test('a release that is rolled back at Heroku brings the old key back, and one click in the channel gives the new one again', async (t) => {

@@ -57,6 +57,7 @@ export const states = {
   },
   'open': openForm,
   'filled in': filled,
+  'recovery': (visitor, link, look) => openForm(visitor, link, look, { recovery: true }),
   'signed in, so no code': (visitor, link, look) => openForm(visitor, link, look, { asks: 'nothing' }),
   'leak suspected, few tries, little time': (visitor, link, look) =>
     openForm(visitor, link, look, { compromise: true, recommended_grace_seconds: 3600, attempts_left: 2, expires_at: fromNow(95) }),
