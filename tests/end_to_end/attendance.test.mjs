@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ada, adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
+import { assertUntouched, oneRotation, since, snapshot } from './support/world.mjs';
 
 const grace = 'U0GRACE'; // another superadmin
 const gracesMessages = 'D0GRACE';
@@ -65,6 +66,54 @@ test('rotated with a short grace and gone: the page comes, and again when the ke
   assert.equal((await stage.submit(link, key, 5)).state, 'received');
   await stage.message(ops, /is rotated\./, 30000);
   await assertNowhere(stage, stage.keys);
+});
+
+test('the operator hands over: the old link is dead, and the journal says who did it', async (t) => {
+  const stage = await open(t);
+  const before = await snapshot(stage);
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  await stage.look(link);
+  const key = await stage.rotateInDashboard(7);
+  assert.match(await stage.command('hand-over stripe prod @grace'), /<@U0GRACE> has the rotation of stripe prod now.*a new link where one was out/);
+  const { actor, context } = await stage.entry('secret.rotate.operator.handed_over');
+  assert.deepEqual([actor, context.from, context.to], [ada, ada, grace]);
+  await stage.message(ops, /goes on with <@U0GRACE> \(before: <@U0ADMIN>\); if "Rotate API key" was clicked already/);
+  await stage.message(adasMessages, /handed over to <@U0GRACE> .*Nothing here waits for you any more, and the link that stood here no longer works/);
+  assert.equal(await count(stage, adasMessages, /form#/), 0);
+  assert.equal((await stage.look(link)).state, 'unknown');
+  assert.equal((await stage.submit(link, key)).state, 'unknown');
+  const now = await since(stage, before);
+  assert.ok(!now.journal.some(({ action }) => action === 'secret.rotate.new_key.received'));
+  assert.deepEqual(now.writes, []);
+  const next = await stage.link('', gracesMessages);
+  assert.equal((await stage.submit(next, key)).state, 'received');
+  await stage.message(ops, /is rotated\./, 30000);
+  assert.equal((await stage.entry('secret.rotate.completed')).context.actor, grace);
+  assert.deepEqual((await since(stage, before)).writes, oneRotation);
+  await assertNowhere(stage, stage.keys);
+});
+
+test('cancelled after the steps were shown: the team reads what to look for, and can start again', async (t) => {
+  const stage = await open(t);
+  const before = await snapshot(stage);
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  assert.match(await stage.command('cancel stripe prod'), /the key in use is expiring: start again and paste the new one/);
+  assert.equal((await stage.closed()).context.outcome, 'cancelled');
+  const told = await stage.message(ops, /was cancelled after its dashboard steps had been shown/);
+  assert.match(told.all, /If "Rotate API key" was clicked, the key that billing runs on is expiring, and nobody watches it any more/);
+  assert.match(told.all, /look at the key in <http[^|]*\|the dashboard>\. A remaining time below its name.*`\/rotate stripe prod` again/);
+  await stage.message(adasMessages, /was cancelled\.\* Billing runs on the old key\. If "Rotate API key" was clicked already/);
+  await until('the link to be taken away', async () => (await count(stage, adasMessages, /form#/)) === 0);
+  assert.equal((await stage.look(link)).state, 'cancelled');
+  const now = await since(stage, before);
+  assert.equal(now.journal.find(({ action }) => action === 'secret.rotate.cancelled').actor, ada);
+  assertUntouched(before.state, now.state);
+  await stage.start();
+  await stage.message(adasMessages, /What only you can check/);
 });
 
 test('a hand-over is refused for strangers, for guests and for names that were only typed', async (t) => {

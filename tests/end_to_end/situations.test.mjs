@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
-import { assertUntouched, oneRotation, since, snapshot } from './support/world.mjs';
+import { assertRotatedOnce, assertUntouched, oneRotation, since, snapshot } from './support/world.mjs';
 
 const grace = 60;
 const variable = 'STRIPE_RESTRICTED_KEY';
@@ -25,12 +25,17 @@ const another = (name, mode = 'live', may = permissions) => async (stage) => sta
 const master = `sk_${'live'}_${'4xT'.repeat(33)}`;
 const liveKey = async (stage) => (await stage.state()).stripe.keys.find(({ mode, name, status }) => mode === 'live' && name === 'raxx-billing' && status === 'active');
 
-async function open(t, settings = {}) {
-  const stage = await Stage.open({ settings: { grace: `${grace}s`, reminder_before: '5s', ...settings } });
+async function open(t, settings = {}, { consumers, rewrite } = {}) {
+  const stage = await Stage.open({ settings: { grace: `${grace}s`, reminder_before: '5s', ...settings }, consumers });
   t.after(() => stage.close());
+  if (rewrite) await change(stage, rewrite);
   await stage.startBot();
   return stage;
 }
+const change = (stage, [from, to]) => stage.rewrite((text) => {
+  assert.ok(text.includes(from), from);
+  return text.replaceAll(from, to);
+});
 
 // ---- Refused before anything is shown that could be clicked: nothing has changed, and a rotation begins once it is mended.
 const refused = {
@@ -69,11 +74,26 @@ const refused = {
   } },
   'billing is broken already': { arrange: fault('billing', { kind: 'broken' }), code: 'billing_unhealthy', again: true,
     words: /billing endpoint is not healthy before the rotation.*Fix that first/ },
+  'the settings name an environment that Infisical does not have': { code: 'check_failed', again: true,
+    rewrite: [`"\nenvironment = "prod"\nsecret`, `"\nenvironment = "production"\nsecret`],
+    words: /reading the current key from Infisical.*the environment or the folder was not found/ },
+  'the settings name a folder that Infisical does not have': { code: 'check_failed', again: true,
+    rewrite: [`secret = "${variable}"`, `path = "/billing"\nsecret = "${variable}"`],
+    words: /reading the current key from Infisical.*the environment or the folder was not found/ },
+  'the settings name another project': { code: 'check_failed', again: true, rewrite: ['project = "', 'project = "another-'],
+    words: /reading the current key from Infisical.*the project was not found/ },
+  'the settings name a secret that is not there': { code: 'check_failed', again: true,
+    rewrite: [`secret = "${variable}"`, 'secret = "STRIPE_KEY"'], words: /reading the current key from Infisical.*the secret.* was not found/ },
+  'the key is of another account than the settings say': { code: 'account', again: true, rewrite: ['account = "acct_1Raxx', 'account = "acct_1Other'],
+    words: /The current key belongs to acct_1Raxx\w+, and the settings expect acct_1Other/ },
+  'an import brings the secret there': { code: 'check_failed', again: true,
+    arrange: fault('infisical', { kind: 'imported', environment: 'prod', name: variable, from: '/shared' }),
+    words: /an import brings it there from the folder \/shared of prod\. Name that place in the settings/ },
 };
 describe('refused at the start', { concurrency: 3 }, () => {
-  for (const [name, { arrange, code, words, alarm, logins, again }] of Object.entries(refused)) {
+  for (const [name, { arrange = async () => {}, code, words, alarm, logins, again, rewrite }] of Object.entries(refused)) {
     test(name, async (t) => {
-      const stage = await open(t, { retry_limit: '1s' });
+      const stage = await open(t, { retry_limit: '1s' }, { rewrite });
       await arrange(stage);
       const before = await snapshot(stage);
       await stage.start();
@@ -94,21 +114,78 @@ describe('refused at the start', { concurrency: 3 }, () => {
       await assertNowhere(stage, [master]);
       if (!again) return;
       await clear(stage);
+      if (rewrite) {
+        await stage.bot.stop();
+        await change(stage, [...rewrite].reverse());
+        await stage.startBot();
+      }
       await stage.start();
       await stage.message(adasMessages, /What only you can check/);
     });
   }
 });
 
+// ---- Said beside the boxes, before the click; whoever goes on all the same gets to the end.
+const worker = 'raxx-worker-002'; // the second app
+const warned = {
+  'the app is in maintenance': { arrange: fault('heroku', { kind: 'maintenance', app }), words: /raxx-api-prod is in maintenance mode/,
+    seen: ({ maintenance }) => maintenance },
+  'an app runs nothing': { arrange: fault('heroku', { kind: 'scale_to_zero', app: worker }), consumers: 2, seen: ({ dynos }) => dynos === 0,
+    words: /raxx-worker-002 runs no dyno: nothing there will exercise the new key/,
+    summary: /raxx-worker-002: release v\d+; no dynos to wait for/ },
+  'the grace to choose is shorter than the last release and the watch took': { settings: { grace: '3s', compromise_grace: '3s' },
+    seen: ({ release_takes: takes }) => takes >= 2000,
+    words: /takes about [45] seconds, and the grace to choose is 3 seconds: the old key may die before that\. Choose a longer grace/,
+    arrange: async (stage) => {
+      await fault('heroku', { kind: 'release_pending', seconds: 2.2 })(stage);
+      await inHeroku('x', 'OTHER')(stage);
+      await clear(stage);
+    } },
+  'few calls are left at Heroku': { arrange: fault('heroku', { kind: 'quota', remaining: 60 }), seen: ({ calls_left: left }) => left < 60,
+    words: /Heroku answers this account only 5\d more calls before it makes it wait[^]*wait, and find out what else uses them/, mend: clear },
+};
+describe('warned of before the click', { concurrency: 3 }, () => {
+  for (const [name, { arrange, words, settings, consumers, seen, summary = /is rotated/, mend = async () => {} }] of Object.entries(warned)) {
+    test(name, async (t) => {
+      const stage = await open(t, settings, { consumers });
+      await arrange(stage);
+      const before = await snapshot(stage);
+      await stage.start();
+      const boxes = await stage.message(adasMessages, /What only you can check/);
+      assert.match(boxes.all, words);
+      assert.equal(boxes.all.match(/\*Note\*/g).length, 1, 'and of nothing else');
+      const asked = await since(stage, before);
+      assert.ok(asked.journal.some(({ action, context }) => action === 'secret.rotate.consumer.inspected' && seen(context)));
+      assertUntouched(before.state, asked.state);
+      await mend(stage);
+      await stage.confirm();
+      const link = await stage.link();
+      const key = await stage.rotateInDashboard(grace);
+      assert.equal((await stage.submit(link, key, grace)).state, 'received');
+      assert.match((await stage.message(ops, /is rotated\./, 40000)).all, summary);
+      const { writes } = await since(stage, before);
+      assert.deepEqual(writes, [...oneRotation, ...(consumers ? [`heroku PATCH /apps/${worker}/config-vars`] : [])]);
+      await assertNowhere(stage, stage.keys);
+    });
+  }
+});
+
 // ---- What the form or Stripe says no to: the key in use is untouched, and a new link comes.
+const foreign = (stage) => stage.createKey({ name: 'raxx-billing', mode: 'live', account: 'acct_1SomebodyElse4711', permissions });
+const madeUp = async (stage) => {
+  stage.keys.push(`rk_${'live'}_${'5kR'.repeat(33)}`);
+  return stage.keys.at(-1);
+};
 const rejected = {
-  'the new key lacks a permission': { key: another('less', 'live', ['customer_read', 'invoice_read']), words: /may not call .*and the old one may/ },
-  'the new key may do more': { key: another('more', 'live', [...permissions, 'balance_read']), words: /may call .*and the old one may not/ },
-  'the new key is of another account': { key: (stage) => stage.createKey({ name: 'raxx-billing', mode: 'live', account: 'acct_1SomebodyElse4711', permissions }),
-    words: /belongs to another Stripe account/ },
+  'the new key lacks a permission': { key: another('less', 'live', ['customer_read', 'invoice_read']), code: 'lost_permission',
+    words: /may not call .*and the old one may/ },
+  'the new key may do more': { key: another('more', 'live', [...permissions, 'balance_read']), code: 'gained_permission',
+    words: /may call .*and the old one may not/ },
+  'the new key is of another account': { key: foreign, code: 'account', words: /belongs to another Stripe account/ },
+  'Stripe never comes to know the key': { key: madeUp, code: 'dead', words: /Stripe does not accept the key that you pasted/, milliseconds: 45000 },
 };
 describe('rejected', { concurrency: 3 }, () => {
-  for (const [name, { key, words }] of Object.entries(rejected)) {
+  for (const [name, { key, words, code, milliseconds = 20000 }] of Object.entries(rejected)) {
     test(name, async (t) => {
       const stage = await open(t);
       await stage.start();
@@ -118,8 +195,9 @@ describe('rejected', { concurrency: 3 }, () => {
       const pasted = await key(stage);
       const before = await snapshot(stage);
       assert.equal((await stage.submit(link, pasted, grace)).state, 'received');
-      const told = await stage.message(adasMessages, words, 20000);
+      const told = await stage.message(adasMessages, words, milliseconds);
       assert.match(told.all, /The key in use has not been touched/);
+      assert.equal((await stage.entry('secret.rotate.new_key.rejected')).context.code, code);
       const next = await stage.link(link.ts);
       assert.deepEqual((await since(stage, before)).writes, []);
       assert.equal((await stage.submit(next, good, grace)).state, 'received');
@@ -214,25 +292,108 @@ const gotOver = {
       await fault('heroku', { kind: 'log_line', app, text })(stage);
   }) },
   'Heroku drops lines of the log': { arrange: whenRunning(fault('heroku', { kind: 'log_loss' })), settings: { watch: '3s' }, words: /gap/ },
+  'Stripe does not know the new key at first': {
+    prepare: async (stage) => {
+      await until('the key in use to be old enough', async () => Date.now() - Date.parse((await liveKey(stage)).created) > 3000);
+      await fault('stripe', { kind: 'fresh_lag', seconds: 3 })(stage);
+    },
+    proven: (journal) => {
+      const answers = journal.filter(({ context }) => context.purpose === 'probe_new_key').map(({ context }) => context.probes[0].answer);
+      assert.deepEqual([answers[0], answers.at(-1)], ['unknown_key', 'granted']);
+      assert.ok(!journal.some(({ action }) => /rejected|halted/.test(action)), 'no person was asked for anything');
+    } },
   'all dynos restart at once': { arrange: fault('heroku', { kind: 'restart_together' }) },
 };
 describe('got over', { concurrency: 3 }, () => {
-  for (const [name, { arrange, settings, words }] of Object.entries(gotOver)) {
+  for (const [name, { prepare, arrange = async () => {}, settings, words, proven }] of Object.entries(gotOver)) {
     test(name, async (t) => {
       const stage = await open(t, settings);
       const before = await snapshot(stage);
       await stage.start();
       await stage.confirm();
       const link = await stage.link();
+      if (prepare) await prepare(stage);
       const key = await stage.rotateInDashboard(grace);
       const go = async () => assert.equal((await stage.submit(link, key, grace)).state, 'received');
       if (arrange.length === 2) await arrange(stage, go);
       else await arrange(stage).then(go);
       const summary = await stage.message(ops, /is rotated\./, 40000);
       if (words) assert.match(summary.all, words);
-      const { writes } = await since(stage, before);
+      const { writes, journal } = await since(stage, before);
       assert.deepEqual(writes, oneRotation, 'each system is written once');
+      if (proven) proven(journal);
       await assertNowhere(stage, stage.keys);
     });
   }
+
+  test('somebody has a personal override of the secret', async (t) => {
+    const stage = await open(t, { grace: '7s' });
+    const override = `rk_${'live'}_${'3pW'.repeat(33)}`;
+    await fault('infisical', { kind: 'personal_override', environment: 'prod', name: variable, value: override })(stage);
+    const before = await snapshot(stage);
+    await stage.start();
+    await stage.confirm();
+    const link = await stage.link();
+    const key = await stage.rotateInDashboard(7);
+    assert.equal((await stage.submit(link, key)).state, 'received');
+    assert.equal((await stage.closed()).context.outcome, 'rotated');
+    const { state } = await assertRotatedOnce(stage, before, key); // the shared value is the new key, all else is as it was
+    const { overridden } = state.infisical.secrets.find(({ environment, name }) => environment === 'prod' && name === variable);
+    assert.ok(overridden, 'the override still stands');
+    await assertNowhere(stage, [override, ...stage.keys]);
+  });
+
+  for (const told of [0, 7]) {
+    test(`"Now" was clicked, and the form was told ${told === 0 ? 'so' : 'otherwise'}`, async (t) => {
+      const stage = await open(t);
+      const before = await snapshot(stage);
+      await stage.start();
+      await stage.confirm();
+      const link = await stage.link();
+      const key = await stage.rotateInDashboard(0);
+      assert.equal((await stage.submit(link, key, told)).state, 'received');
+      const early = await stage.message(ops, /died early/);
+      assert.match(early.all, /Billing fails until the new key `[0-9a-f-]+` runs everywhere.*\*What to do\*: nothing, unless this rotation stops/);
+      const summary = await stage.message(ops, /is rotated\./, 30000);
+      assert.ok(early.ts < summary.ts, 'told before it was over');
+      assert.equal((await stage.closed()).context.outcome, 'rotated');
+      const { writes, journal, said } = await since(stage, before);
+      assert.deepEqual(writes, oneRotation);
+      const moment = (action) => Date.parse(journal.find((entry) => entry.action === action).at);
+      assert.ok(Number(early.ts) * 1000 < moment('secret.rotate.consumer.running'), 'told while the new key was on its way');
+      assert.ok(journal.some(({ action }) => action === 'secret.rotate.old_key.proven_dead'));
+      assert.equal(said.filter(({ text }) => /^The old key of stripe prod died early/.test(text)).length, 1);
+      await assertNowhere(stage, stage.keys);
+    });
+  }
+});
+
+test("nothing shows the new key's account: it stays sealed, and a person is asked", async (t) => {
+  const stage = await open(t, {}, { rewrite: ['denied = ["GET /v1/balance"]', 'denied = []'] });
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  const good = await stage.rotateInDashboard(grace);
+  const pasted = await foreign(stage);
+  const before = await snapshot(stage);
+  assert.equal((await stage.submit(link, pasted, grace)).state, 'received');
+  for (const channel of [ops, adasMessages]) {
+    const news = await stage.message(channel, /Stopped: stripe prod/);
+    assert.match(news.all, /Nothing that Stripe answered shows that the new key belongs to the same account as the old one/);
+    assert.match(news.all, onOld);
+    assert.match(news.all, /\*Try again\*/);
+  }
+  const now = await since(stage, before);
+  assertUntouched(before.state, now.state);
+  assert.equal(now.journal.at(-1).action, 'secret.rotate.halted');
+  const stops = async () => (await stage.actions()).filter((action) => action === 'secret.rotate.halted').length;
+  await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), 'rotation_retry');
+  await until('Stripe to be asked about the sealed key again', async () => (await stops()) === 2);
+  assert.ok(!(await stage.actions()).some((action) => /rejected|stored/.test(action)));
+  await stage.click(await stage.message(adasMessages, /Paste another key/), 'rotation_new_link');
+  assert.equal((await stage.submit(await stage.link(link.ts), good, grace)).state, 'received');
+  await stage.message(ops, /is rotated\./, 30000);
+  assert.equal(await stage.currentKey(), good);
+  assert.deepEqual((await since(stage, before)).writes, oneRotation);
+  await assertNowhere(stage, stage.keys);
 });
