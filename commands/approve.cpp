@@ -45,15 +45,8 @@ std::variant<Outcome, Obstacle> settle(const State& s, std::size_t number, const
 
 // Whether that person may act at all: a superadmin, and an active member's own account.
 asio::awaitable<std::optional<Obstacle>> objection_to_person(Desk& desk, std::string user) {
-  switch (co_await desk.authority.standing(user)) {
-    case Standing::superadmin:
-      break;
-    case Standing::other:
-      co_return Obstacle{"not_superadmin", "Only a superadmin can do that."};
-    case Standing::unknown:
-      co_return Obstacle{"standing_unknown",
-                         "Slack did not say who the superadmins are. Try again in a minute."};
-  }
+  if (auto refused = not_allowed(co_await desk.authority.standing(user), "do that"))
+    co_return Obstacle{refused->code, refused->sentence};
   const auto account = co_await account_of(desk, user);
   if (account.allowed) co_return std::nullopt;
   co_return Obstacle{"account_not_allowed", account.reason};

@@ -81,9 +81,10 @@ std::string journal_page(std::vector<storage::Entry> entries, const std::string&
 
 asio::awaitable<json> audit(Desk& desk, AuditCommand command, slack::SlashCommand from, std::string once) {
   const std::string name = command.provider + " " + command.environment;
-  if (co_await desk.authority.standing(from.user) != Standing::superadmin) {
-    co_await record_refusal(desk, from.user, "/rotate audit " + name, "not_superadmin", once);
-    co_return only_you("Only a superadmin can read the journal here.");
+  if (const auto refused =
+          not_allowed(co_await desk.authority.standing(from.user), "read the journal here")) {
+    co_await record_refusal(desk, from.user, "/rotate audit " + name, refused->code, once);
+    co_return only_you(refused->sentence);
   }
   std::shared_ptr<const State> newest, completed;
   for (const auto& state : desk.runner.of(name)) {

@@ -1,5 +1,7 @@
 #include "commands/authority.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include "integrations/error.h"
 
 namespace keyturn::commands {
@@ -11,6 +13,23 @@ namespace {
 constexpr storage::Duration kFresh = std::chrono::seconds(60);
 constexpr storage::Duration kReadLimit = std::chrono::milliseconds(1500);
 }  // namespace
+
+std::optional<NotAllowed> not_allowed(Standing standing, std::string_view what) {
+  switch (standing) {
+    case Standing::superadmin:
+      return std::nullopt;
+    case Standing::other:
+      return NotAllowed{"not_superadmin",
+                        fmt::format("Only a superadmin can {}. Nothing has changed. `/rotate help` says what "
+                                    "everybody may.",
+                                    what)};
+    case Standing::unknown:
+      break;
+  }
+  return NotAllowed{"standing_unknown",
+                    "Slack did not say who the superadmins are, so nobody is one right now. Nothing has "
+                    "changed: try again in a minute."};
+}
 
 Authority::Authority(slack::WebApi& api, const storage::Clock& clock, std::vector<std::string> superadmins,
                      std::string group)

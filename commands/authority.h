@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "integrations/slack/web_api.h"
@@ -18,6 +19,13 @@ enum class Standing {
   other,    // known, and not among them
   unknown,  // the group could not be read: treated as not allowed, and said so
 };
+
+struct NotAllowed {
+  std::string code;  // in the journal
+  std::string sentence;
+};
+// Why somebody of that standing may not; nothing: a superadmin may. `what`: "roll back a rotation".
+std::optional<NotAllowed> not_allowed(Standing standing, std::string_view what);
 
 class Authority {
  public:

@@ -143,8 +143,9 @@ asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, T
   const auto state = desk.runner.find(click.value);
   if (!state) co_return;
   std::string sentence;
-  if (co_await desk.authority.standing(click.user) != Standing::superadmin) {
-    sentence = "Only a superadmin can do that.";
+  if (const auto refused = not_allowed(co_await desk.authority.standing(click.user), "do that")) {
+    sentence = refused->sentence;
+    co_await record_refusal(desk, click.user, "button of " + state->target.name(), refused->code, once);
   } else if (const std::string leaver = leaver_objection(desk, click.user);
              !leaver.empty() && goes_on(click)) {
     co_await record_refusal(desk, click.user, "button of " + state->target.name(), "leaver", once);

@@ -12,9 +12,9 @@ using nlohmann::json;
 
 asio::awaitable<json> cancel(Desk& desk, CancelCommand command, slack::SlashCommand from, std::string once) {
   const std::string name = command.provider + " " + command.environment;
-  if (co_await desk.authority.standing(from.user) != Standing::superadmin) {
-    co_await record_refusal(desk, from.user, "/rotate cancel " + name, "not_superadmin", once);
-    co_return only_you("Only a superadmin can cancel a rotation.");
+  if (const auto refused = not_allowed(co_await desk.authority.standing(from.user), "cancel a rotation")) {
+    co_await record_refusal(desk, from.user, "/rotate cancel " + name, refused->code, once);
+    co_return only_you(refused->sentence);
   }
   const auto live = desk.runner.live(command.provider, command.environment);
   if (!live) co_return only_you(fmt::format("No rotation of {} is going on.", views::escape(name)));

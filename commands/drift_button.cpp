@@ -42,9 +42,9 @@ asio::awaitable<void> record_drift(Desk& desk, std::string type, json data) {
 
 asio::awaitable<void> repair_click(Desk& desk, slack::Click click, std::string once, Tell tell) {
   std::string sentence;
-  if (co_await desk.authority.standing(click.user) != Standing::superadmin) {
-    sentence = "Only a superadmin can do that.";
-    co_await record_refusal(desk, click.user, "repair button", "not_superadmin", once);
+  if (const auto refused = not_allowed(co_await desk.authority.standing(click.user), "do that")) {
+    sentence = refused->sentence;
+    co_await record_refusal(desk, click.user, "repair button", refused->code, once);
   } else {
     sentence = co_await ask_for_repair(desk, click.user, click.value, once);
   }

@@ -39,9 +39,9 @@ std::string objection(const State& s, TimePoint now) {
 asio::awaitable<json> expire_now(Desk& desk, ExpireNowCommand command, slack::SlashCommand from,
                                  std::string once) {
   const std::string name = command.provider + " " + command.environment;
-  if (co_await desk.authority.standing(from.user) != Standing::superadmin) {
-    co_await record_refusal(desk, from.user, "/rotate expire-now " + name, "not_superadmin", once);
-    co_return only_you("Only a superadmin can end an old key early.");
+  if (const auto refused = not_allowed(co_await desk.authority.standing(from.user), "end an old key early")) {
+    co_await record_refusal(desk, from.user, "/rotate expire-now " + name, refused->code, once);
+    co_return only_you(refused->sentence);
   }
   const auto live = desk.runner.live(command.provider, command.environment);
   if (!live) {

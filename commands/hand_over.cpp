@@ -105,9 +105,9 @@ asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, std::stri
 asio::awaitable<json> hand_over(Desk& desk, HandOverCommand command, slack::SlashCommand from,
                                 std::string once) {
   const std::string name = command.provider + " " + command.environment;
-  if (co_await desk.authority.standing(from.user) != Standing::superadmin) {
-    co_await record_refusal(desk, from.user, "/rotate hand-over " + name, "not_superadmin", once);
-    co_return only_you("Only a superadmin can hand over a rotation. Nothing has changed.");
+  if (const auto refused = not_allowed(co_await desk.authority.standing(from.user), "hand over a rotation")) {
+    co_await record_refusal(desk, from.user, "/rotate hand-over " + name, refused->code, once);
+    co_return only_you(refused->sentence);
   }
   const auto live = desk.runner.live(command.provider, command.environment);
   if (!live) co_return only_you(fmt::format("No rotation of {} is going on.", escape(name)));

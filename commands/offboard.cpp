@@ -76,9 +76,9 @@ asio::awaitable<bool> write(Desk& desk, std::string_view type, json data, std::s
 asio::awaitable<json> offboard(Desk& desk, OffboardCommand command, slack::SlashCommand from,
                                std::string once) {
   const std::string what = "/rotate offboard " + command.person;
-  if (co_await desk.authority.standing(from.user) != Standing::superadmin) {
-    co_await record_refusal(desk, from.user, what, "not_superadmin", once);
-    co_return only_you("Only a superadmin can offboard somebody. Nothing was begun.");
+  if (const auto refused = not_allowed(co_await desk.authority.standing(from.user), "offboard somebody")) {
+    co_await record_refusal(desk, from.user, what, refused->code, once);
+    co_return only_you(refused->sentence);
   }
   if (command.person == from.user) {
     co_await record_refusal(desk, from.user, what, "oneself", once);
@@ -160,9 +160,9 @@ asio::awaitable<void> offboard_click(Desk& desk, slack::Click click, std::string
   std::string sentence;
   const auto slash = click.value.find('/');
   const std::string id = click.value.substr(0, slash);
-  if (co_await desk.authority.standing(click.user) != Standing::superadmin) {
-    sentence = "Only a superadmin can do that.";
-    co_await record_refusal(desk, click.user, "offboard button", "not_superadmin", once);
+  if (const auto refused = not_allowed(co_await desk.authority.standing(click.user), "do that")) {
+    sentence = refused->sentence;
+    co_await record_refusal(desk, click.user, "offboard button", refused->code, once);
   } else if (click.action_id == views::kOffboardEnd) {
     sentence = co_await end_campaign(desk, click.user, id, once);
   } else if (slash != std::string::npos) {

@@ -15,9 +15,9 @@ using nlohmann::json;
 asio::awaitable<json> rollback(Desk& desk, RollbackCommand command, slack::SlashCommand from,
                                std::string once) {
   const std::string name = command.provider + " " + command.environment;
-  if (co_await desk.authority.standing(from.user) != Standing::superadmin) {
-    co_await record_refusal(desk, from.user, "/rotate rollback " + name, "not_superadmin", once);
-    co_return only_you("Only a superadmin can roll back a rotation.");
+  if (const auto refused = not_allowed(co_await desk.authority.standing(from.user), "roll back a rotation")) {
+    co_await record_refusal(desk, from.user, "/rotate rollback " + name, refused->code, once);
+    co_return only_you(refused->sentence);
   }
   const auto live = desk.runner.live(command.provider, command.environment);
   if (!live) {

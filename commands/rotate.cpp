@@ -129,14 +129,9 @@ asio::awaitable<std::string> start_rotation(Desk& desk, RotateCommand command, s
 
 asio::awaitable<json> rotate(Desk& desk, RotateCommand command, slack::SlashCommand from, std::string once) {
   const std::string what = "/rotate " + command.provider + " " + command.environment;
-  const Standing standing = co_await desk.authority.standing(from.user);
-  if (standing != Standing::superadmin) {
-    const bool unknown = standing == Standing::unknown;
-    co_await record_refusal(desk, from.user, what, unknown ? "standing_unknown" : "not_superadmin", once);
-    co_return only_you(
-        unknown ? "Slack did not say who the superadmins are, so nobody is one right now. Try again in a "
-                  "minute. Nothing was started."
-                : "Only a superadmin can rotate a key. Nothing was started. `/rotate help` says who to ask.");
+  if (const auto refused = not_allowed(co_await desk.authority.standing(from.user), "rotate a key")) {
+    co_await record_refusal(desk, from.user, what, refused->code, once);
+    co_return only_you(refused->sentence + " Nothing was started.");
   }
   const std::string told = co_await start_rotation(desk, std::move(command), from.user, std::move(once));
   co_return told.empty() ? json() : only_you(told);

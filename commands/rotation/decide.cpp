@@ -204,11 +204,7 @@ Stage stage_of(const State& s, TimePoint now) {
   }
   if (!s.updated.empty() && s.running.size() == s.target.consumers.size()) return Stage::verifying;
   if (s.stored) return Stage::propagating;
-  if (s.received) {
-    return s.probed.contains(ActionKind::probe_new_key) && s.probed.contains(ActionKind::probe_old_again)
-               ? Stage::storing
-               : Stage::validating;
-  }
+  if (s.received) return answered_well(s) ? Stage::storing : Stage::validating;
   if (s.confirmed_at) return needs_approval(s) ? Stage::awaiting_approval : Stage::awaiting_key;
   const bool checked = s.operator_check && s.billing_before && s.probed.contains(ActionKind::probe_old_key) &&
                        s.inspected.size() == s.target.consumers.size();

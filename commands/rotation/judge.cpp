@@ -344,9 +344,18 @@ std::optional<KeyRejected> rejection(const State& s) {
         (s.recovery() ? "Nothing that Stripe answered shows that the fresh key belongs to " + expected + "."
                       : "Nothing that Stripe answered shows that the new key belongs to the same account as "
                         "the old one.") +
-            back};
+            back +
+            " Compare the account that the dashboard shows: if it is another one, paste another key; if it "
+            "is the right one, trying again asks both keys anew."};
   }
   return std::nullopt;
+}
+
+bool answered_well(const State& s) {
+  if (s.stored) return true;  // what was asked anew since then changes nothing
+  const bool answered =
+      s.probed.contains(ActionKind::probe_new_key) && s.probed.contains(ActionKind::probe_old_again);
+  return answered && !rejection(s);
 }
 
 std::optional<Halted> verification_failure(const State& s) {

@@ -18,6 +18,9 @@ Duration propagation_forecast(const State& state);
 // What doesn't bar the rotation but belongs in front of the operator's eyes before the click.
 std::vector<std::string> warnings(const State& state);
 
+// Whether Stripe's answers show that the new key is the right one.
+bool answered_well(const State& state);
+
 // The code of a rejection that rests on missing evidence only.
 inline constexpr std::string_view kAccountUnproven = "account_unproven";
 

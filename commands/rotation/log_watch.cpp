@@ -24,6 +24,11 @@ bool says_lines_were_dropped(const integrations::LogLine& line) {
   return line.source.find("logplex") != std::string::npos && line.text.find("L11") != std::string::npos;
 }
 
+// What a dyno printed. Heroku adds lines of its own: our looking at the log is one of them.
+bool is_from_a_dyno(const integrations::LogLine& line) {
+  return line.source.starts_with("app[") && line.source != "app[api]";
+}
+
 // Logplex writes "+00:00" where we write "Z"; it is always UTC.
 std::optional<TimePoint> time_of(const integrations::LogLine& line) {
   constexpr std::string_view kUtc = "+00:00";
@@ -83,7 +88,7 @@ void LogWatch::line(const integrations::LogLine& line) {
   if (const auto time = time_of(line); time && *time < since_) return;
   if (seen_.size() >= kRemembered) seen_.clear();
   if (!seen_.insert(line.time + " " + line.source + " " + line.text).second) return;
-  ++totals_.lines;
+  if (is_from_a_dyno(line)) ++totals_.lines;
   if (says_lines_were_dropped(line)) ++totals_.gaps;
   if (!is_failure(line) || totals_.failures.size() >= kKeptFailures) return;
   totals_.failures.push_back(journalled(line.source + ": " + line.text));

@@ -103,19 +103,10 @@ void Runner::begin(const std::shared_ptr<Live>& live) {
 asio::awaitable<StartResult> Runner::start(Started started, std::string once) {
   const std::string name = started.target.name();
   if (auto other = live(started.target.provider, started.target.environment)) co_return AlreadyLive{other};
-  // Two commands may wait for the disk at once: the second one is refused with what the first one will be.
-  if (starting_->contains(name)) {
-    auto soon = std::make_shared<State>();
-    soon->target = started.target;
-    soon->started_at = clock_.now();
-    co_return AlreadyLive{soon};
-  }
-  starting_->insert(name);
-  const std::shared_ptr<void> reserved(nullptr,
-                                       [starting = starting_, name](void*) { starting->erase(name); });
-
   const TimePoint now = clock_.now();
   auto live = std::make_shared<Live>(io_, storage::new_rotation_id(now));
+  // While it waits for the disk, a second command is refused with what this one will be.
+  live->fold({started}, now);
   const std::string actor = started.operator_id;
   Outcome outcome{.events = {std::move(started)}, .boxes = {}};
   const std::string id = live->state->id;

@@ -106,7 +106,6 @@ class Runner {
   std::map<std::string, std::vector<std::shared_ptr<Live>>> of_target_;  // by its name, oldest first
   // Names of targets whose start is on its way to the disk; shared, because a coroutine that is thrown away
   // with the io_context gives its name back after this is gone.
-  std::shared_ptr<std::set<std::string>> starting_ = std::make_shared<std::set<std::string>>();
   net::TaskGroup tasks_;
 };
 

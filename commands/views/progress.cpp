@@ -150,8 +150,14 @@ Line received(const State& s, TimePoint now) {
 
 Line validated(const State& s) {
   const auto fresh = s.probed.find(ActionKind::probe_new_key);
-  const bool done = fresh != s.probed.end() && s.probed.contains(ActionKind::probe_old_again);
-  if (!done) {
+  if (!answered_well(s)) {
+    const auto rejected = s.received ? rejection(s) : std::nullopt;
+    if (rejected && rejected->code == kAccountUnproven)
+      return {Mark::problem, "Stripe: the new key answers, and nothing shows its account; " +
+                                 endpoint_summary(fresh->second.event)};
+    if (rejected)
+      return {Mark::doing, "Validate the new key: Stripe doesn't know it yet, and is asked again; " +
+                               endpoint_summary(fresh->second.event)};
     return {mark(false, s.received.has_value()), "Validate the new key" +
                                                      trouble(s, {ActionKind::probe_new_key, {}}) +
                                                      trouble(s, {ActionKind::probe_old_again, {}})};
@@ -226,9 +232,9 @@ Line watched(const State& s, const ConsumerTarget& consumer) {
     const auto& totals = finished->second.event.totals;
     if (!totals.failures.empty())
       return {Mark::problem, fmt::format("{} log: `{}`", app, escape(totals.failures.front()))};
-    const std::string lines = totals.lines == 0
-                                  ? "no lines at all: not exercised"
-                                  : fmt::format("{} lines, no authentication failure", totals.lines);
+    const std::string lines = totals.lines == 0 ? "no line of any dyno: not exercised"
+                                                : fmt::format("{} line{}, no authentication failure",
+                                                              totals.lines, totals.lines == 1 ? "" : "s");
     return {Mark::done,
             fmt::format("{} log watched for {}: {}, {}", app, in_words(totals.watched), lines, gaps(totals))};
   }

@@ -206,6 +206,16 @@ std::optional<std::string> imported_from(const net::Response& response, const st
   return fmt::format("the folder {} of {}", path, environment);
 }
 
+ApiError not_there(const net::Response& response, const integrations::SecretAddress& address) {
+  const json body = integrations::parse_json(response.body);
+  ApiError::Details details = failure(kRead, response, body).details();
+  details.reason = fmt::format(
+      "{}: asked for {} in the folder {} of the environment {} of the project {}. Correct the target's "
+      "[target.infisical] in the settings and restart the bot, or put the secret there",
+      not_found(body), address.name, address.path, address.environment, address.project);
+  return ApiError(std::move(details));
+}
+
 ApiError secret_is_imported(const net::Response& response, const std::string& from) {
   return refused(response, integrations::parse_json(response.body),
                  fmt::format("the secret is not in this folder: an import brings it there from {}. Name that "

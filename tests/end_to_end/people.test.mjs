@@ -94,9 +94,18 @@ test('while the group can not be read nobody is a superadmin by it, and whom the
     await one.act('/fault', { system: 'slack', kind: 'error', method: 'usergroups.users.list', error: 'internal_error', times: 1000 });
   });
   const before = await snapshot(stage);
-  assert.match(await stage.command('stripe prod', mel), /so nobody is one right now\. Try again in a minute\. Nothing was started\./);
+  assert.match(await stage.command('stripe prod', mel), /so nobody is one right now\. Nothing has changed: try again in a minute\. Nothing was started\./);
   await assertRefused(stage, before, { user: mel, words: /so nobody is one right now/, code: 'standing_unknown', command });
   await stage.start();
+  const boxes = await stage.message(adasMessages, /What only you can check/);
+  for (const words of ['cancel', 'hand-over', 'expire-now', 'rollback', 'audit']) {
+    const now = await snapshot(stage);
+    assert.match(await stage.command(`${words} stripe prod${words === 'hand-over' ? ' @grace' : ''}`, mel), /so nobody is one right now/, words);
+    assert.deepEqual((await since(stage, now)).journal.map(({ action, context }) => [action, context.code]), [['command.refused', 'standing_unknown']], words);
+  }
+  await stage.click(boxes, 'rotation_ready', { prerequisites: { confirmations: ['0', '1', '2'] } }, mel);
+  await until('the button to be refused', async () => (await stage.journal()).some(({ action, actor, context }) =>
+    action === 'command.refused' && actor === mel && context.command === 'button of stripe prod' && context.code === 'standing_unknown'));
   assert.match(await stage.command('cancel stripe prod'), /is cancelled/);
   await stage.closed();
   await stage.act('/fault', { system: 'slack', kind: 'clear' });
@@ -104,6 +113,21 @@ test('while the group can not be read nobody is a superadmin by it, and whom the
   assert.match(await stage.command('stripe prod', mel), /^Rotation of stripe prod started/);
   assert.equal((await stage.entry('secret.rotate.started')).actor, mel);
   await stage.message('D0MEMBER', /What only you can check/);
+});
+
+test('of two who start at the same moment one does, and the other reads whose it is', async (t) => {
+  const stage = await open(t);
+  const before = await snapshot(stage);
+  const people = [ada, grace];
+  const answers = await Promise.all(people.map((user) => stage.command('stripe prod', user)));
+  const first = answers.findIndex((answer) => /started\. The checks run now/.test(answer));
+  assert.match(answers[1 - first], new RegExp(`is not over yet \\(started by <@${people[first]}>`));
+  await stage.message(`D${people[first].slice(1)}`, /What only you can check/);
+  const now = await since(stage, before);
+  const entries = now.journal.filter(({ action }) => /rotate\.started|refused/.test(action));
+  assert.deepEqual(entries.map(({ action, actor, context }) => [action, actor, context.code]),
+    [['secret.rotate.started', people[first], undefined], ['command.refused', people[1 - first], 'already_live']]);
+  assertUntouched(before.state, now.state);
 });
 
 test('another process with the same app token is told of in the log, and takes no readiness away', async (t) => {

@@ -81,9 +81,9 @@ const refused = {
     rewrite: [`secret = "${variable}"`, `path = "/billing"\nsecret = "${variable}"`],
     words: /reading the current key from Infisical.*the environment or the folder was not found/ },
   'the settings name another project': { code: 'check_failed', again: true, rewrite: ['project = "', 'project = "another-'],
-    words: /reading the current key from Infisical.*the project was not found/ },
+    words: /reading the current key from Infisical.*the project was not found.*of the project another-.*Correct the target's \[target\.infisical\] in the settings/ },
   'the settings name a secret that is not there': { code: 'check_failed', again: true,
-    rewrite: [`secret = "${variable}"`, 'secret = "STRIPE_KEY"'], words: /reading the current key from Infisical.*the secret.* was not found/ },
+    rewrite: [`secret = "${variable}"`, 'secret = "STRIPE_KEY"'], words: /reading the current key from Infisical.*the secret.* was not found: asked for STRIPE_KEY in the folder \/ of the environment prod/ },
   'the key is of another account than the settings say': { code: 'account', again: true, rewrite: ['account = "acct_1Raxx', 'account = "acct_1Other'],
     words: /The current key belongs to acct_1Raxx\w+, and the settings expect acct_1Other/ },
   'an import brings the secret there': { code: 'check_failed', again: true,
@@ -301,11 +301,16 @@ const gotOver = {
       const answers = journal.filter(({ context }) => context.purpose === 'probe_new_key').map(({ context }) => context.probes[0].answer);
       assert.deepEqual([answers[0], answers.at(-1)], ['unknown_key', 'granted']);
       assert.ok(!journal.some(({ action }) => /rejected|halted/.test(action)), 'no person was asked for anything');
+    },
+    meanwhile: async (stage) => {
+      const waiting = await stage.message(ops, /Stripe doesn't know it yet, and is asked again/);
+      assert.match(waiting.all, /validating the new key/);
+      assert.doesNotMatch(waiting.all, /new key alive|storing/, 'nothing is called good that was not answered');
     } },
   'all dynos restart at once': { arrange: fault('heroku', { kind: 'restart_together' }) },
 };
 describe('got over', { concurrency: 3 }, () => {
-  for (const [name, { prepare, arrange = async () => {}, settings, words, proven }] of Object.entries(gotOver)) {
+  for (const [name, { prepare, arrange = async () => {}, settings, words, proven, meanwhile = async () => {} }] of Object.entries(gotOver)) {
     test(name, async (t) => {
       const stage = await open(t, settings);
       const before = await snapshot(stage);
@@ -317,6 +322,7 @@ describe('got over', { concurrency: 3 }, () => {
       const go = async () => assert.equal((await stage.submit(link, key, grace)).state, 'received');
       if (arrange.length === 2) await arrange(stage, go);
       else await arrange(stage).then(go);
+      await meanwhile(stage);
       const summary = await stage.message(ops, /is rotated\./, 40000);
       if (words) assert.match(summary.all, words);
       const { writes, journal } = await since(stage, before);
@@ -381,9 +387,11 @@ test("nothing shows the new key's account: it stays sealed, and a person is aske
     const news = await stage.message(channel, /Stopped: stripe prod/);
     assert.match(news.all, /Nothing that Stripe answered shows that the new key belongs to the same account as the old one/);
     assert.match(news.all, onOld);
+    assert.match(news.all, /Compare the account that the dashboard shows: if it is another one, paste another key/);
     assert.match(news.all, /\*Try again\*/);
   }
   const now = await since(stage, before);
+  assert.ok(!now.said.some(({ text }) => /same account, same permissions/.test(text)), 'nothing is called the same that was not shown');
   assertUntouched(before.state, now.state);
   assert.equal(now.journal.at(-1).action, 'secret.rotate.halted');
   const stops = async () => (await stage.actions()).filter((action) => action === 'secret.rotate.halted').length;

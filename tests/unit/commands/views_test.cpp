@@ -250,7 +250,7 @@ TEST_CASE("a watch that saw no line says that nothing was exercised, and what it
   silent.totals.blind = 3s;
   story.happens(silent);
   const std::string text = all_messages(story.state, story.now);
-  CHECK(text.find("no lines at all: not exercised, 2 gaps, 3 seconds not seen") != std::string::npos);
+  CHECK(text.find("no line of any dyno: not exercised, 2 gaps, 3 seconds not seen") != std::string::npos);
   CHECK(text.find("canary log watched for 5 minutes: 0 lines, no authentication failure") ==
         std::string::npos);
 }
