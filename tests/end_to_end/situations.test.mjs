@@ -1,6 +1,7 @@
 // Bad nights, one after another: what is arranged, what people read, and that it can be mended. The words that matter are said
 // here, as people read them; docs/when-it-goes-wrong.md is the same list for people.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
@@ -25,10 +26,11 @@ const another = (name, mode = 'live', may = permissions) => async (stage) => sta
 const master = `sk_${'live'}_${'4xT'.repeat(33)}`;
 const liveKey = async (stage) => (await stage.state()).stripe.keys.find(({ mode, name, status }) => mode === 'live' && name === 'raxx-billing' && status === 'active');
 
-async function open(t, settings = {}, { consumers, rewrite } = {}) {
+async function open(t, settings = {}, { consumers, rewrite, prepare } = {}) {
   const stage = await Stage.open({ settings: { grace: `${grace}s`, reminder_before: '5s', ...settings }, consumers });
   t.after(() => stage.close());
   if (rewrite) await change(stage, rewrite);
+  if (prepare) await prepare(stage);
   await stage.startBot();
   return stage;
 }
@@ -37,12 +39,24 @@ const change = (stage, [from, to]) => stage.rewrite((text) => {
   return text.replaceAll(from, to);
 });
 
+// Somebody else tries the bot's identity with a wrong secret.
+async function lockIdentity(stage) {
+  const clientId = /^client_id = "([0-9a-f-]{36})"$/m.exec(await readFile(stage.settings, 'utf8'))[1];
+  for (let i = 0; i < 3; ++i) {
+    const answer = await fetch(`${stage.places.infisical}/api/v1/auth/universal-auth/login`, { method: 'POST',
+      headers: { 'content-type': 'application/json' }, body: JSON.stringify({ clientId, clientSecret: 'wrong' }) });
+    assert.equal(answer.status, 401);
+  }
+}
+
 // ---- Refused before anything is shown that could be clicked: nothing has changed, and a rotation begins once it is mended.
 const refused = {
   'Infisical hides the value': { arrange: fault('infisical', { kind: 'hidden_value' }), code: 'hidden', again: true,
     words: /Infisical hides the value of STRIPE_RESTRICTED_KEY.*needs the permission to read values/ },
   'Infisical refuses the login': { arrange: fault('infisical', { kind: 'login_refused' }), code: 'check_failed',
     words: /the client id or client secret was refused/, logins: 1 },
+  'Infisical has locked the identity after wrong logins': { prepare: lockIdentity, code: 'check_failed', logins: 1,
+    words: /the identity is locked after wrong logins; it opens again by itself/ },
   'Infisical rotates the secret itself': { arrange: fault('infisical', { kind: 'rotated_secret', environment: 'prod', name: variable }),
     code: 'rotated_by_store', words: /Infisical rotates STRIPE_RESTRICTED_KEY itself and refuses our writes/ },
   'the secret is a reference': { arrange: inInfisical('${prod.OTHER}'), code: 'reference', words: /is a reference to another secret.*Rotate that one instead/ },
@@ -91,9 +105,9 @@ const refused = {
     words: /an import brings it there from the folder \/shared of prod\. Name that place in the settings/ },
 };
 describe('refused at the start', { concurrency: 3 }, () => {
-  for (const [name, { arrange = async () => {}, code, words, alarm, logins, again, rewrite }] of Object.entries(refused)) {
+  for (const [name, { prepare, arrange = async () => {}, code, words, alarm, logins, again, rewrite }] of Object.entries(refused)) {
     test(name, async (t) => {
-      const stage = await open(t, { retry_limit: '1s' }, { rewrite });
+      const stage = await open(t, { retry_limit: '1s' }, { rewrite, prepare });
       await arrange(stage);
       const before = await snapshot(stage);
       await stage.start();
@@ -226,6 +240,8 @@ const stopped = {
     mend: async (stage) => inInfisical(await stage.currentKey())(stage) },
   'Heroku forbids the change': { arrange: fault('heroku', { kind: 'status', status: 403, method: 'PATCH' }), billing: onOld,
     words: /giving the key to raxx-api-prod.*has no access to this app, or not to its config vars/ },
+  'Heroku refuses the change for its state of before': { arrange: fault('heroku', { kind: 'status', status: 412, method: 'PATCH' }), billing: onOld,
+    words: /giving the key to raxx-api-prod.*Heroku/ },
   'the app is gone': { arrange: fault('heroku', { kind: 'status', status: 404, method: 'PATCH' }), billing: onOld,
     words: /giving the key to raxx-api-prod.*the app was not found/ },
   'the release fails': { arrange: fault('heroku', { kind: 'release_fails' }), billing: either, words: /the release v42 of raxx-api-prod failed; its dynos still run the old one/ },
@@ -285,6 +301,9 @@ const gotOver = {
   'the answer to the change at Heroku is lost': { arrange: fault('heroku', { kind: 'close', after: true, method: 'PATCH', times: 1 }) },
   'Infisical revokes the token between two calls': { arrange: fault('infisical', { kind: 'revoke_tokens' }) },
   'Infisical’s token expires between two calls': { arrange: fault('infisical', { kind: 'expire_tokens' }) },
+  'Stripe asks for patience': { arrange: fault('stripe', { kind: 'status', status: 429, times: 5 }) },
+  'Stripe does not answer in time': { arrange: fault('stripe', { kind: 'delay', milliseconds: 12000, times: 2 }) },
+  'the address of the log expires': { arrange: whenRunning(fault('heroku', { kind: 'log_expire' })), settings: { watch: '3s' } },
   'Stripe fails three times': { arrange: fault('stripe', { kind: 'status', status: 500, times: 3 }) },
   'the log breaks off and is followed again': { arrange: whenRunning(fault('heroku', { kind: 'log_cut' })), settings: { watch: '3s' } },
   'lines of the log only look like errors': { settings: { watch: '3s' }, arrange: whenRunning(async (stage) => {
