@@ -6,6 +6,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <regex>
 
 #include "bot/settings_reader.h"
@@ -48,11 +49,13 @@ const std::vector<std::string> kLogFailures = {
 
 // `accepts` as a pattern that must match as a whole.
 Rule shaped(std::string expected, std::string example, const std::string& pattern) {
-  return {.expected = std::move(expected),
-          .example = std::move(example),
-          .accepts = [pattern = std::regex(pattern)](const std::string& text) {
-            return std::regex_match(text, pattern);
-          }};
+  // To read a pattern takes longer than to match a thousand texts, and each target asks for the same ones.
+  static std::map<std::string, std::regex> compiled;
+  const auto known = compiled.try_emplace(pattern, pattern).first;
+  return {
+      .expected = std::move(expected),
+      .example = std::move(example),
+      .accepts = [&regex = known->second](const std::string& text) { return std::regex_match(text, regex); }};
 }
 
 Rule one_of(std::vector<std::string> words) {

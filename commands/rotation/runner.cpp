@@ -75,14 +75,18 @@ void Runner::load(const std::vector<storage::Entry>& entries) {
   for (const auto& entry : entries) {
     if (entry.type == type_of(Closed{}) && clock_.now() - entry.at > kUntoldFor) told.insert(entry.rotation);
   }
+  std::shared_ptr<Live> live;  // most entries are of the same rotation as the one before
   for (const auto& entry : entries) {
     if (entry.rotation.empty()) continue;
     if (is_bookkeeping(entry.type) && told.contains(entry.rotation)) continue;
-    auto& live = rotations_[entry.rotation];
-    if (!live) live = std::make_shared<Live>(io_, entry.rotation);
+    if (!live || live->state->id != entry.rotation) {
+      auto& known = rotations_[entry.rotation];
+      if (!known) known = std::make_shared<Live>(io_, entry.rotation);
+      live = known;
+    }
     apply(*live->state, read_event(entry.type, nlohmann::json::parse(entry.data)), entry.at);
   }
-  for (const auto& [id, live] : rotations_) of_target_[live->state->target.name()].push_back(live);
+  for (const auto& [id, each] : rotations_) of_target_[each->state->target.name()].push_back(each);
 }
 
 void Runner::resume() {
