@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ada, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
+import { since, snapshot } from './support/world.mjs';
 
 const often = { drift_every: '300ms' };
 
@@ -157,4 +158,28 @@ test('a bot that is stopped in the middle of a repair ends in order', async (t) 
   await stage.bot.stop('SIGTERM');
   assert.equal(stage.bot.ended.code, 0, stage.bot.errors.slice(-500));
   assert.ok(!(await stage.actions()).includes('drift.repair.failed'));
+});
+
+test('a living key that somebody put into Infisical after the close, and not into the apps, is offered to no app', async (t) => {
+  const stage = await rotated(t);
+  const before = await snapshot(stage);
+  const theirs = await stage.createKey({ name: 'raxx-billing', mode: 'live',
+    permissions: ['customer_read', 'subscription_read', 'invoice_read', 'charge_read'] });
+  await stage.act('/infisical/put', { environment: 'prod', name: 'STRIPE_RESTRICTED_KEY', value: theirs });
+  const alarm = await told(stage, /raxx-api-prod does not hold the key of stripe prod/, 40000);
+  assert.match(alarm.all, /the app holds `[^`]*`, which Keyturn does not know/);
+  assert.match(alarm.all, /Whether billing works in raxx-api-prod depends on a key about which nothing is proven/);
+  assert.match(alarm.all, /\*What to do\*: settle which of the two is right, and give it to the other.*it is not offered to the app/);
+  assert.doesNotMatch(JSON.stringify(alarm.blocks), /drift_repair/, 'no repair');
+  await told(stage, /The key of stripe prod was rotated by hand on or before/, 75000);
+  assert.equal((await stage.entry('drift.found')).context.offered, false);
+  assert.equal(await stage.currentKey(), stage.newKey);
+
+  await stage.act('/heroku/config', { app: 'raxx-api-prod', name: 'STRIPE_RESTRICTED_KEY', value: theirs });
+  assert.equal((await told(stage, /No longer so/)).ts, alarm.ts, 'the same message');
+  const now = await since(stage, before);
+  assert.deepEqual(now.writes, [], 'Keyturn wrote nothing');
+  assert.deepEqual(now.journal.map(({ action }) => action).filter((action) => action.startsWith('drift.')),
+    ['drift.found', 'drift.posted', 'drift.ended', 'drift.settled']);
+  await assertNowhere(stage, stage.keys);
 });

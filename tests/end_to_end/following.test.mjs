@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
-import { assertRotatedOnce, since, snapshot } from './support/world.mjs';
+import { assertRotatedOnce, holdings, oneRotation, since, snapshot } from './support/world.mjs';
 
 const app = 'raxx-api-prod';
 const variable = 'STRIPE_RESTRICTED_KEY';
@@ -24,11 +24,12 @@ const sync = async (stage) => (await stage.state()).infisical.syncs.find((one) =
 const releases = (state) => state.heroku.apps.find(({ name }) => name === app).releases;
 const newest = (state) => state.infisical.secrets.find(({ name, environment }) => name === variable && environment === 'prod').versions.at(-1);
 
-// Up to the handover of the new key.
-async function handOver(stage, seconds = grace) {
+// Up to the handover of the new key. `meanwhile`: what is done while the form waits.
+async function handOver(stage, seconds = grace, meanwhile = async () => {}) {
   await stage.start();
   await stage.confirm();
   const link = await stage.link();
+  await meanwhile();
   const key = await stage.rotateInDashboard(seconds);
   assert.equal((await stage.submit(link, key, seconds)).state, 'received');
   return key;
@@ -162,6 +163,99 @@ test('two apps that a sync changes get the key at once, and both are watched', a
   }
   const { consumers } = (await stage.entry('secret.rotate.completed')).context;
   assert.deepEqual(consumers.map((one) => [one.app, one.by_sync]), [[app, true], [second, true]]);
+});
+
+// What stands in Slack and in the journal when it stops; nothing was written but `written`, and never green.
+async function assertStopped(stage, before, words, written) {
+  const news = await stage.message(ops, /Stopped: stripe prod/, 20000);
+  assert.match(news.all, words);
+  assert.match(news.all, /Billing runs on the old key, which expires/);
+  assert.match(news.all, /with \*Try again\* in the DM/);
+  assert.match((await stage.entry('secret.rotate.halted')).context.sentence, words);
+  assert.ok(!(await stage.messages(ops)).some(({ all }) => /is rotated\./.test(all)), 'never green');
+  assert.deepEqual((await since(stage, before)).writes, written);
+}
+async function tryAgain(stage, key) {
+  await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), 'rotation_retry');
+  await stage.message(ops, /is rotated\./, 40000);
+  assert.equal(await stage.currentKey(), key);
+}
+const switchOn = (stage, on) => stage.act('/fault', { system: 'infisical', kind: 'sync_automatic', app, on });
+const lookAway = (stage) => stage.act('/fault', { system: 'heroku', kind: 'status', status: 503, path: `/apps/${app}/releases` });
+const lookAgain = (stage) => stage.act('/fault', { system: 'heroku', kind: 'clear' });
+
+const changed = {
+  'one is switched off': { automatic: true, written: onlyInfisical,
+    words: /changed since the rotation began: one no longer brings this secret to raxx-api-prod. Nothing was written. Put it back as it was/ },
+  'one is switched on': { automatic: false, written: oneRotation,
+    words: /changed since the rotation began: one now brings this secret to raxx-api-prod. Nothing was written. Put it back as it was/ },
+};
+for (const [name, { automatic, words, written }] of Object.entries(changed)) {
+  test(`syncs are changed while people are waited for, and nothing is written: ${name}`, async (t) => {
+    const stage = await open(t, { settings: long, knob: { automatic } });
+    const before = await snapshot(stage);
+    const key = await handOver(stage, grace, () => switchOn(stage, !automatic));
+    await assertStopped(stage, before, words, []);
+    const [then, now] = [before.state, await stage.state()].map(holdings);
+    assert.deepEqual([now.infisical, now.heroku], [then.infisical, then.heroku], 'nothing has changed');
+    await switchOn(stage, automatic);
+    await tryAgain(stage, key);
+    assert.deepEqual((await since(stage, before)).writes, written);
+  });
+}
+
+// Heroku can't be looked at while the sync has its turn, and somebody is at work then.
+async function handOverUnseen(stage, meanwhile) {
+  const before = await snapshot(stage);
+  const key = await handOver(stage, grace, () => lookAway(stage));
+  await until('Infisical to hold it', async () => newest(await stage.state()).tail === key.slice(-6));
+  await meanwhile();
+  await lookAgain(stage);
+  return { before, key };
+}
+
+test('a sync has run, and somebody put the old key back: it stops at once, and goes on when the sync has run again', async (t) => {
+  const stage = await open(t, { settings: { ...long, release_limit: '50s' } });
+  const old = await stage.currentKey();
+  const { before, key } = await handOverUnseen(stage, async () => {
+    await until('the sync', async () => (await stage.currentKey()) !== old);
+    await stage.act('/heroku/config', { app, name: variable, value: old });
+  });
+  await assertStopped(stage, before,
+    /sync has run since the new key was stored, and raxx-api-prod holds the old one: somebody put it back. Press Trigger Sync/, onlyInfisical);
+  await trigger(stage);
+  await until('the sync', async () => (await stage.currentKey()) === key);
+  await tryAgain(stage, key);
+  assert.deepEqual((await since(stage, before)).writes, onlyInfisical);
+});
+
+test('a sync that is switched off before it came is told, and what it brings late is taken up', async (t) => {
+  const stage = await open(t, { settings: long });
+  await breakIt(stage);
+  const { before, key } = await handOverUnseen(stage, () => switchOn(stage, false));
+  await assertStopped(stage, before,
+    /the sync that brings it there is gone, switched off or changed. Switch it on and press Trigger Sync/, onlyInfisical);
+  await breakIt(stage, false);
+  await switchOn(stage, true);
+  await trigger(stage);
+  await until('the sync', async () => (await stage.currentKey()) === key);
+  await tryAgain(stage, key);
+  assert.deepEqual((await since(stage, before)).writes, onlyInfisical);
+});
+
+test('a sync that never comes to it is told when the time is over', async (t) => {
+  const stage = await open(t, { settings: { ...long, release_limit: '6s' }, knob: { status: 'pending' } });
+  // Each write to the path puts the run off.
+  const busy = setInterval(() => stage.act('/infisical/put', { environment: 'prod', name: 'LOG_LEVEL', value: 'info' }).catch(() => {}), 50);
+  t.after(() => clearInterval(busy));
+  const before = await snapshot(stage);
+  const key = await handOver(stage);
+  await assertStopped(stage, before,
+    /the new key 6 seconds after Infisical does; Infisical says that its sync is waiting to run. Press Trigger Sync/, onlyInfisical);
+  clearInterval(busy);
+  await until('the sync', async () => (await stage.currentKey()) === key);
+  await tryAgain(stage, key);
+  assert.deepEqual((await since(stage, before)).writes, onlyInfisical);
 });
 
 const refused = {

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ada, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
-import { assertRefused, said, snapshot } from './support/world.mjs';
+import { assertRefused, assertUntouched, said, snapshot } from './support/world.mjs';
 
 const grace = 'U0GRACE'; // another superadmin
 const gracesMessages = 'D0GRACE';
 const mel = 'U0MEMBER';
 const button = 'offboard_rotate';
 
-async function open(t) {
-  const stage = await Stage.open();
+async function open(t, settings = {}) {
+  const stage = await Stage.open({ settings });
   t.after(() => stage.close());
   await stage.startBot();
   return stage;
@@ -26,10 +26,10 @@ const again = async (stage) => {
   await stage.startBot();
 };
 
-async function rotated(stage, user, messages) {
+async function rotated(stage, user, messages, seconds = 7) {
   await stage.confirm({ user, channel: messages });
   const link = await stage.link('', messages);
-  assert.equal((await stage.submit(link, await stage.rotateInDashboard(7))).state, 'received');
+  assert.equal((await stage.submit(link, await stage.rotateInDashboard(seconds), seconds)).state, 'received');
 }
 
 test('one board, across crashes, until the key that she knew is proven dead', async (t) => {
@@ -125,4 +125,80 @@ test('a board that Slack refuses for good is set aside, until it says something 
   await stage.act('/fault', { system: 'slack', kind: 'clear' });
   assert.match(await stage.command('stripe prod', grace), /started/);
   await board(stage, /stripe prod\*  ·  \*running/);
+});
+
+const variable = 'STRIPE_RESTRICTED_KEY';
+async function assertUnproven(stage, known) {
+  const end = await board(stage, /Not everything is proven/, 40000);
+  assert.match(end.all, /stripe prod\*  ·  \*not proven\*  ·  `[^`]*` is not in use as far as is known, and nothing proves it dead/);
+  assert.match(end.all, /\*0 rotated\*, and nothing is left that a rotation could do/);
+  assert.match(end.all, /may be alive, and <@U0ADMIN> may know it. \*What to do\*: look into the dashboard, and expire what is still there/);
+  assert.doesNotMatch(end.all, /knows no live key/);
+  assert.ok(end.all.includes(known), 'it is the key that she brought');
+  await until('the end in the journal', async () => (await stage.actions()).includes('offboard.board.settled'));
+  assert.equal((await stage.entry('offboard.finished')).context.proven, false);
+  assert.equal(await boards(stage), 1);
+  await assertNowhere(stage, stage.keys);
+}
+const brought = async (stage) => (await stage.entry('secret.rotate.new_key.received')).context.fingerprint;
+
+test('a key that was replaced by hand is not proven dead, and the board says so', async (t) => {
+  const stage = await open(t, { drift_every: '300ms' });
+  await stage.start();
+  await rotated(stage, ada, 'D0ADMIN');
+  await stage.closed();
+  const value = await stage.rotateInDashboard(600);
+  await stage.act('/infisical/put', { environment: 'prod', name: variable, value });
+  await stage.act('/heroku/config', { app: 'raxx-api-prod', name: variable, value });
+  await stage.message(ops, /rotated by hand on or before/, 75000);
+  const before = await snapshot(stage);
+  assert.match(await stage.command('offboard @ada', grace), /1 targets that <@U0ADMIN> touched/);
+  await assertUnproven(stage, await brought(stage));
+  assertUntouched(before.state, await stage.state());
+});
+
+test('a key that was given up by a rollback is not proven dead, and the board says so', async (t) => {
+  const stage = await open(t, { grace: '60s' });
+  await stage.start();
+  await rotated(stage, ada, 'D0ADMIN', 60);
+  await stage.message(ops, /is rotated\./, 30000);
+  const given = await brought(stage);
+  await stage.command('rollback stripe prod', grace);
+  const { slack } = await stage.state();
+  const answer = slack.channels.find(({ id }) => id === ops).ephemerals.at(-1);
+  await stage.click({ ...answer, channel: ops }, 'rotation_roll_back', undefined, grace);
+  await stage.message(ops, /is rolled back\./, 40000);
+  await stage.command('stripe prod', grace);
+  await rotated(stage, grace, gracesMessages);
+  const old = (await stage.state()).stripe.keys.find(({ mode, status }) => mode === 'live' && status === 'expiring');
+  await stage.act('/stripe/expire', { id: old.id }); // the key from before both rotations
+  await until('the second one to be closed', async () => (await stage.entry('secret.rotate.closed')).context.outcome === 'rotated', 40000);
+  const before = await snapshot(stage);
+  await stage.command('offboard @ada', grace);
+  await assertUnproven(stage, given);
+  assertUntouched(before.state, await stage.state());
+});
+
+test('who leaves cannot go on by the buttons either, nor take over', async (t) => {
+  const stage = await open(t, { nudge_after: '500ms', page_after: '1s', unattended_every: '500ms' });
+  await stage.start();
+  await stage.message('D0ADMIN', /What only you can check/);
+  const before = await snapshot(stage);
+  await stage.command('offboard @ada', grace);
+  const running = await board(stage, /stripe prod\*  ·  \*running/);
+  assert.match(running.all, /\*Its operator is <@U0ADMIN>\*: hand it over/);
+  const refused = async (words) => {
+    await told(stage, ada, words);
+    const { actor, context } = await stage.entry('command.refused');
+    assert.deepEqual([actor, context.code], [ada, 'leaver']);
+  };
+  await stage.confirm();
+  await refused(/is being offboarded: somebody else has to do that. Nothing has changed/);
+  await stage.command('hand-over stripe prod @grace', grace);
+  await stage.message(gracesMessages, /What only you can check/);
+  const page = await stage.message(ops, /waits for its operator[^]*<@U0GRACE>/);
+  await stage.click(page, 'rotation_take_over', undefined, ada);
+  await refused(/is being offboarded/);
+  assert.ok(!(await stage.actions()).some((action) => /operator\.confirmed|form\.issued/.test(action)));
+  assertUntouched(before.state, await stage.state());
 });

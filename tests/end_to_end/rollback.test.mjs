@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
-import { holdings, snapshot, since } from './support/world.mjs';
+import { holdings, oneRotation, said, since, snapshot } from './support/world.mjs';
 
 const grace = 60;
 const button = 'rotation_roll_back';
@@ -15,12 +15,12 @@ async function open(t) {
   await stage.startBot();
   return stage;
 }
-async function handOver(stage) {
+async function handOver(stage, seconds = grace) {
   await stage.start();
   await stage.confirm();
   const link = await stage.link();
-  const key = await stage.rotateInDashboard(grace);
-  assert.equal((await stage.submit(link, key, grace)).state, 'received');
+  const key = await stage.rotateInDashboard(seconds);
+  assert.equal((await stage.submit(link, key, seconds)).state, 'received');
   return key;
 }
 // Asks for it, and presses the button that only she who asked sees.
@@ -191,4 +191,112 @@ test('a rotation that follows a rollback and is cancelled leaves the deadline wa
   assert.match(told.all, /<@U0ADMIN>/);
   assert.equal((await stage.messages(ops)).filter(({ all }) => /should be dead since/.test(all)).length, 1);
   await assertNowhere(stage, stage.keys);
+});
+
+async function inTheGrace(t, seconds, settings = {}) {
+  const stage = await Stage.open({ settings: { grace: `${seconds}s`, reminder_before: '2s', ...settings } });
+  t.after(() => stage.close());
+  await stage.startBot();
+  const before = await snapshot(stage);
+  await handOver(stage, seconds);
+  await stage.message(ops, /is rotated\./, 30000);
+  return { stage, before };
+}
+// The way forth has gone on to its end, and nothing was put back.
+async function assertWentForth(stage, before) {
+  assert.equal((await stage.closed()).context.outcome, 'rotated');
+  const { state, writes } = await since(stage, before);
+  assert.deepEqual(writes, oneRotation);
+  for (const tail of [newest(state).tail, config(state).slice(-6)]) assert.equal(tail, stage.keys.at(-1).slice(-6));
+  assert.equal((await stage.verifyJournal()).code, 0);
+  await assertNowhere(stage, stage.keys);
+}
+
+test('too late, and with the old key dead, nothing is begun: by command and by a button from before', async (t) => {
+  const { stage, before } = await inTheGrace(t, 26, { watch: '4s', proof_after: '4s' });
+  const old = config(before.state).slice(-6);
+  assert.match(await stage.command('rollback stripe prod'), /the way back takes about \d+ seconds/);
+  const { slack, stripe } = await stage.state();
+  const early = { ...slack.channels.find(({ id }) => id === ops).ephemerals.at(-1), channel: ops };
+  const { expires_at: expires } = stripe.keys.find(({ masked }) => masked.endsWith(old));
+  const left = () => new Date(expires) - Date.now();
+  const told = (pattern) => until(`to be told ${pattern}`, async () =>
+    (await said(stage)).some(({ to, text }) => to === 'U0ADMIN' && pattern.test(text)));
+  const refused = [
+    [5000, /The old key dies in \d seconds, and putting it back and watching it takes about \d+ seconds\./, 'too_late'],
+    [-1000, /The old key is dead, so there is no way back to it\./, 'old_key_dead'],
+  ];
+  for (const [time, words, code] of refused) {
+    await until('the time', () => left() < time, 30000);
+    const answer = await stage.command('rollback stripe prod');
+    assert.match(answer, words);
+    assert.match(answer, /If the new key is broken: dashboard → \*Create restricted key\*.*Put it into Infisical.*and every app/);
+    assert.equal((await stage.entry('command.refused')).context.code, code);
+    await stage.click(early, button);
+    await told(new RegExp(`^${words.source}$`));
+  }
+  assert.ok(!(await stage.actions()).some((action) => action.includes('.rollback.')));
+  await assertWentForth(stage, before);
+});
+
+const barred = {
+  'the old key was expired early': { words: /Stripe refuses the old key by now/, arrange: async (stage) => {
+    const old = (await stage.state()).stripe.keys.find(({ mode, status }) => mode === 'live' && status === 'expiring');
+    await stage.act('/stripe/expire', { id: old.id });
+  } },
+  'the old key lost a permission': { words: /the old key may no longer call GET \/v1\/customers/,
+    arrange: (stage) => stage.act('/fault', { system: 'stripe', kind: 'status', status: 403, path: '/v1/customers' }) },
+};
+for (const [name, { words, arrange }] of Object.entries(barred)) {
+  test(`found when going back: ${name}; nothing is put back, and the way forth goes on`, async (t) => {
+    const { stage, before } = await inTheGrace(t, 24);
+    await arrange(stage);
+    await rollBack(stage, 'U0GRACE');
+    const news = await stage.message(ops, /No way back: stripe prod/);
+    assert.match(news.all, new RegExp(`\\*Nothing was put back\\*: ${words.source}\\. The rotation goes on with the new key`));
+    assert.match(news.all, /Billing runs on the new key\. If the new key is broken: .*Put it into Infisical/);
+    assert.match((await stage.entry('secret.rotate.rollback.barred')).context.sentence, words);
+    await stage.act('/fault', { system: 'stripe', kind: 'clear' });
+    await assertWentForth(stage, before);
+  });
+}
+
+test('a version that belongs to another secret by now is not used: the sealed copy goes back', async (t) => {
+  const stage = await open(t);
+  // Deleted and made again, with as many versions: their numbers are the old secret's, too.
+  const old = await stage.currentKey();
+  await stage.act('/infisical/remove', { environment: 'prod', name: variable });
+  for (const value of ['one', 'two', old]) await stage.act('/infisical/put', { environment: 'prod', name: variable, value });
+  const before = await snapshot(stage);
+  await handOver(stage);
+  await stage.message(ops, /is rotated\./, 30000);
+  await rollBack(stage, 'U0GRACE');
+  await stage.message(ops, /is rolled back\./, 40000);
+  await stage.message(ops, /✗ {2}Infisical: version 3 belongs to another secret by now; the sealed copy is used/);
+  assert.equal((await stage.entry('secret.rotate.rolled_back')).context.pinned_version.found, 'another_secret');
+  const { state, writes } = await since(stage, before);
+  assert.deepEqual(writes, oneRotation.flatMap((write) => [write, write]));
+  const living = state.infisical.secrets.find(({ name, environment, deleted }) => name === variable && environment === 'prod' && !deleted);
+  assert.deepEqual([living.version, living.versions.at(-1).tail], [5, old.slice(-6)]);
+  assert.equal(await stage.currentKey(), old);
+  await assertNowhere(stage, [...stage.keys, old]);
+});
+
+test('while Infisical hides its values nothing is put back, and it goes on once they can be read', async (t) => {
+  const stage = await open(t);
+  const before = await snapshot(stage);
+  await handOver(stage);
+  await stage.message(ops, /is rotated\./, 30000);
+  await stage.act('/fault', { system: 'infisical', kind: 'hidden_value' });
+  await rollBack(stage, 'U0GRACE');
+  const news = await stage.message(ops, /Stopped: stripe prod/);
+  assert.match(news.all, /while storing the key in Infisical: .*Infisical hides the value of STRIPE_RESTRICTED_KEY/);
+  assert.match(news.all, /Billing runs on the new key where that had arrived, else on the old one, which expires/);
+  assert.match(news.all, /with \*Try again\* in the DM/);
+  await stage.message(ops, /✗ {2}Infisical: version 3 is hidden from this bot; the sealed copy is used/);
+  assert.equal((await stage.entry('secret.rotate.rollback.previous_key.read')).context.found, 'hidden');
+  assert.deepEqual((await since(stage, before)).writes, oneRotation);
+  await stage.act('/fault', { system: 'infisical', kind: 'clear' });
+  await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), 'rotation_retry');
+  await assertRolledBack(stage, before, { heroku: 2 });
 });

@@ -268,11 +268,22 @@ const stopped = {
     arrange: async (stage) => fault('stripe', { kind: 'ip_denied', key: (await stage.state()).stripe.keys.at(-1).id })(stage) },
   'Stripe gives no usable answer about the new key': { arrange: fault('stripe', { kind: 'status', status: 502, html: true }), billing: onOld,
     words: /no usable answer for GET \/v1\/customers/, settings: { retry_limit: '2s' } },
+  'what was stored is not what was written': { billing: onOld, written: oneRotation.slice(0, 1),
+    arrange: fault('infisical', { kind: 'stores_otherwise' }),
+    words: /storing the key in Infisical.*what Infisical holds now is not what was written/,
+    mend: async (stage) => inInfisical(await stage.currentKey())(stage) },
+  'billing answers with a redirect while it is watched': { billing: onNew, written: oneRotation,
+    arrange: fault('billing', { kind: 'status', status: 302 }),
+    words: /the billing endpoint was not healthy: answered 302 \(a redirect, which isn't followed\)/ },
+  'billing answers with a page while it is watched': { billing: onNew, written: oneRotation,
+    arrange: fault('billing', { kind: 'status', status: 200, html: true }),
+    words: /the billing endpoint was not healthy: answered with a page \(HTML\)/ },
 };
 describe('stopped, and mended', { concurrency: 3 }, () => {
-  for (const [name, { arrange, words, billing, mend = async () => {}, settings }] of Object.entries(stopped)) {
+  for (const [name, { arrange, words, billing, mend = async () => {}, settings, written }] of Object.entries(stopped)) {
     test(name, async (t) => {
       const stage = await open(t, settings);
+      const before = await snapshot(stage);
       await stage.start();
       await stage.confirm();
       const link = await stage.link();
@@ -285,6 +296,8 @@ describe('stopped, and mended', { concurrency: 3 }, () => {
       assert.match(news.all, billing);
       assert.match(news.all, /with \*Try again\* in the DM/);
       assert.ok(!(await stage.messages(ops)).some(({ all }) => /is rotated\./.test(all)), 'never green');
+      assert.match((await stage.entry('secret.rotate.halted')).context.sentence, words);
+      if (written) assert.deepEqual((await since(stage, before)).writes, written);
       await mend(stage);
       await clear(stage);
       await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), 'rotation_retry');
@@ -296,6 +309,26 @@ describe('stopped, and mended', { concurrency: 3 }, () => {
 });
 
 // ---- Got over without a person, and said in the summary where it matters.
+const production = async (stage) => (await stage.state()).heroku.apps.find(({ name }) => name === app);
+// Every dyno runs our release or a later one, and the key; returns the number of ours.
+async function assertOnOurs(stage) {
+  const { releases, dynos, config } = await production(stage);
+  const ours = releases.filter(({ description }) => description === `Set ${variable} config vars`);
+  assert.equal(ours.length, 1);
+  assert.equal(releases.length, 3, 'the one of before, ours and somebody’s');
+  assert.ok(dynos.every(({ state, release }) => state === 'up' && release === releases.at(-1).version && release >= ours[0].version));
+  assert.ok(config[variable].endsWith(stage.keys.at(-1).slice(-6)));
+  return ours[0].version;
+}
+const spoken = 12;
+async function assertCountedOnce(stage) {
+  const { at } = await stage.entry('secret.rotate.consumer.running');
+  const { log } = await production(stage);
+  const [{ log_watch: watched }] = (await stage.entry('secret.rotate.completed')).context.consumers;
+  const written = log.filter((line) => line.slice(0, 23) >= at.slice(0, 23)).length;
+  assert.ok(watched.lines >= spoken && watched.lines <= written, `${watched.lines} lines were counted, ${written} were written`);
+  assert.equal(watched.gaps, 1);
+}
 const gotOver = {
   'the answer to the write into Infisical is lost': { arrange: fault('infisical', { kind: 'close', after: true, method: 'PATCH', times: 1 }) },
   'the answer to the change at Heroku is lost': { arrange: fault('heroku', { kind: 'close', after: true, method: 'PATCH', times: 1 }) },
@@ -327,9 +360,18 @@ const gotOver = {
       assert.doesNotMatch(waiting.all, /new key alive|storing/, 'nothing is called good that was not answered');
     } },
   'all dynos restart at once': { arrange: fault('heroku', { kind: 'restart_together' }) },
+  'somebody else’s release comes before ours': { arrange: (stage) => stage.act('/heroku/config', { app, name: 'OTHER', value: 'x' }),
+    check: async (stage) => assert.equal((await stage.entry('secret.rotate.consumer.updated')).context.release, await assertOnOurs(stage)) },
+  'somebody else’s release follows ours at once': { arrange: fault('heroku', { kind: 'foreign_release', app }), check: assertOnOurs },
+  'Heroku replays lines of the log after a reconnect': { settings: { watch: '4s', health_every: '1s' }, words: /1 gap/, check: assertCountedOnce,
+    arrange: whenRunning(async (stage) => {
+      for (let number = 1; number <= spoken; ++number) await fault('heroku', { kind: 'log_line', app, text: `line ${number}` })(stage);
+      await until('them to be read', async () => (await stage.entry('secret.rotate.watch.progressed'))?.context.lines >= spoken);
+      await fault('heroku', { kind: 'log_cut' })(stage);
+    }) },
 };
 describe('got over', { concurrency: 3 }, () => {
-  for (const [name, { prepare, arrange = async () => {}, settings, words, proven, meanwhile = async () => {} }] of Object.entries(gotOver)) {
+  for (const [name, { prepare, arrange = async () => {}, settings, words, proven, meanwhile = async () => {}, check = async () => {} }] of Object.entries(gotOver)) {
     test(name, async (t) => {
       const stage = await open(t, settings);
       const before = await snapshot(stage);
@@ -347,6 +389,7 @@ describe('got over', { concurrency: 3 }, () => {
       const { writes, journal } = await since(stage, before);
       assert.deepEqual(writes, oneRotation, 'each system is written once');
       if (proven) proven(journal);
+      await check(stage);
       await assertNowhere(stage, stage.keys);
     });
   }
@@ -423,4 +466,23 @@ test("nothing shows the new key's account: it stays sealed, and a person is aske
   assert.equal(await stage.currentKey(), good);
   assert.deepEqual((await since(stage, before)).writes, oneRotation);
   await assertNowhere(stage, stage.keys);
+});
+
+test('an app whose log stays silent is said to be not exercised', async (t) => {
+  const silent = 'raxx-worker-002'; // no job runs there
+  const stage = await Stage.open({ consumers: 2, settings: { grace: `${grace}s`, reminder_before: '5s' } });
+  t.after(() => stage.close());
+  await fault('heroku', { kind: 'fir', app: silent })(stage); // where a log shows nothing of before, not even that it was asked for
+  await stage.startBot();
+  const before = await snapshot(stage);
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  assert.equal((await stage.submit(link, await stage.rotateInDashboard(grace), grace)).state, 'received');
+  const summary = await stage.message(ops, /is rotated\./, 40000);
+  assert.match(summary.all, /raxx-worker-002 log watched for [^:]*: no lines at all: not exercised, no gaps/);
+  assert.match(summary.all, /raxx-api-prod log watched for [^:]*: \d+ lines, no authentication failure/);
+  const { consumers } = (await stage.entry('secret.rotate.completed')).context;
+  assert.equal(consumers.find((one) => one.app === silent).log_watch.lines, 0);
+  assert.deepEqual((await since(stage, before)).writes, [...oneRotation, `heroku PATCH /apps/${silent}/config-vars`]);
 });
