@@ -317,6 +317,11 @@ void read_probes(Section& section, commands::Target& target) {
   const Rule endpoint = shaped("a GET of Stripe's API", "[\"GET /v1/customers\"]", "GET /v1/[A-Za-z0-9_/]+");
   target.permitted = section.list("permitted", endpoint, {});
   target.denied = section.list("denied", endpoint, {});
+  target.permissions =
+      section.list("permissions",
+                   shaped("a permission as the dashboard lists it, with its level", "[\"Customers: Write\"]",
+                          "[A-Z][A-Za-z0-9 ,/()&-]*: (Read|Write)"),
+                   {});
   if (target.permitted.empty()) {
     section.refuse("permitted",
                    "is empty: nothing would show that a new key works; expected at least one; for example: "

@@ -29,12 +29,14 @@ std::string evidence(const State& s) {
   std::string approval = views::approved_in_words(s, rotation::kOfRotation);
   if (!approval.empty()) approval.insert(0, ", ");
   std::string text = fmt::format(
-      "*Last completed: {}* by {}{}.\nNew key `{}`, old key `{}`, which expired or expires {}.\nInfisical "
+      "*Last completed: {}* by {}{}.\nNew key `{}`, old key `{}`, which {}.\nInfisical "
       "version {} (was "
       "{}), request `{}`.\n",
       text_of(context, "completed_at"), views::mention(s.operator_id),
       (s.compromise ? ", after a suspected leak" : "") + approval, text_of(context, "new_key_fingerprint"),
-      text_of(context, "old_key_fingerprint"), text_of(context, "old_key_expires_at"),
+      text_of(context, "old_key_fingerprint"),
+      s.recovery() ? "was dead before (a recovery)"
+                   : "expired or expires " + text_of(context, "old_key_expires_at"),
       text_of(context.value("infisical", json::object()), "version"),
       text_of(context.value("infisical", json::object()), "previous_version"),
       text_of(context.value("infisical", json::object()), "request_id"));

@@ -108,6 +108,7 @@ Answer roll_back(const State& s, const std::string& user, TimePoint now) {
 }
 
 Answer cancel_click(const State& s) {
+  if (s.received && s.recovery()) return "The fresh key is here already. Let it finish.";
   if (s.received) return "The new key is here already, and the old one is expiring. Let the rotation finish.";
   return Outcome{.events = {rotation::Cancelled{}}, .boxes = {}};
 }

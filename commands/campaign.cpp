@@ -68,6 +68,7 @@ struct Case {
   Touched touched;
   std::vector<std::string> open;    // fingerprints that they may know, and that nothing has proven dead
   std::optional<TimePoint> proven;  // the last of the others
+  bool overtaken = false;           // what they may have made unseen is not in use since
   const State* newest = nullptr;
   bool configured = false;
   std::string in_use;  // fingerprint of the key that should be in the store; empty: not known
@@ -115,8 +116,10 @@ Case case_of(const Campaign& campaign, const std::string& target, const Facts& f
     if (!dead) found.open.push_back(key);
     if (dead) found.proven = std::max(found.proven.value_or(*dead), *dead);
   }
-  if (found.touched.unseen_since && overtaken(target, *found.touched.unseen_since, facts.rotations))
-    found.touched.unseen_since.reset();
+  if (found.touched.unseen_since && overtaken(target, *found.touched.unseen_since, facts.rotations)) {
+    found.overtaken = true;
+    if (!found.touched.fresh_unseen) found.touched.unseen_since.reset();
+  }
   found.newest = newest_of(target, facts.rotations);
   if (const Target* settings = configured(target, facts.targets)) {
     found.configured = true;
@@ -155,8 +158,9 @@ Finding going_on(const Case& c) {
   const TimePoint now = s.last_event_at;
   if (s.completed) {
     return {RowState::waiting,
-            fmt::format("rotated by {}; the old key `{}` lives until {}, and is not proven dead yet.{}",
-                        mention(s.operator_id), s.current->event.fingerprint, date(*s.old_key_deadline()),
+            fmt::format("rotated by {}; the old key `{}` {}, and is not proven dead yet.{}",
+                        mention(s.operator_id), s.current->event.fingerprint,
+                        s.recovery() ? "was dead at first" : "lives until " + date(*s.old_key_deadline()),
                         once_more(c)),
             false};
   }
@@ -183,6 +187,15 @@ std::string last_try(const Case& c) {
 
 Finding standing_still(const Case& c) {
   const bool in_use = !c.in_use.empty() && holds_key(c.open, c.in_use);
+  // A fresh key that was created and never brought is not replaced by a later one, as a rotated one is.
+  if (!in_use && c.touched.fresh_unseen && c.overtaken) {
+    return {
+        RowState::unproven,
+        fmt::format("they were shown how to create a fresh key ({}); a later rotation does not end one that "
+                    "they may have created then. Look into the dashboard, and expire what nobody knows",
+                    date(*c.touched.unseen_since)),
+        false};
+  }
   if (!in_use && !c.touched.unseen_since) {
     if (c.configured && c.in_use.empty()) {
       return {RowState::failed,

@@ -28,16 +28,19 @@ asio::awaitable<json> cancel(Desk& desk, CancelCommand command, slack::SlashComm
         return rotation::Outcome{.events = {rotation::Cancelled{}}, .boxes = {}};
       },
       once);
+  if (cancelled && live->recovery()) {
+    co_return only_you(fmt::format(
+        "The rotation of {} is {}. *Stripe refuses the key that billing runs on*: start again, or put a key "
+        "that "
+        "works into Infisical and every app by hand. A fresh key that is used nowhere: dashboard → ⋯ → "
+        "*Expire "
+        "key*.",
+        views::escape(name), had_key ? "given up, and the sealed keys are destroyed" : "cancelled"));
+  }
   if (cancelled && had_key) {
     co_return only_you(
         fmt::format("The rotation of {} is given up, and the sealed keys are destroyed. Nothing proves that "
                     "its old key is dead: check that in the dashboard.",
-                    views::escape(name)));
-  }
-  if (cancelled && live->recovery()) {
-    co_return only_you(
-        fmt::format("The rotation of {} is cancelled. *Stripe refuses the key that billing runs on*: start "
-                    "again, or put a key that works into Infisical and every app by hand.",
                     views::escape(name)));
   }
   if (cancelled) {
@@ -56,8 +59,11 @@ asio::awaitable<json> cancel(Desk& desk, CancelCommand command, slack::SlashComm
                     views::escape(name)));
   }
   co_return only_you(
-      "The new key is here already, and the old one is expiring: cancelling now would leave billing on a key "
-      "that dies. Let the rotation finish.");
+      live->recovery()
+          ? "The fresh key is here already: cancelling now would leave billing without one. Let "
+            "it finish."
+          : "The new key is here already, and the old one is expiring: cancelling now would leave "
+            "billing on a key that dies. Let the rotation finish.");
 }
 
 }  // namespace keyturn::commands

@@ -156,10 +156,8 @@ std::string advice(const Target& target, const KeyAge& age, TimePoint now) {
            rotate;
   }
   return fmt::format(
-      "No rotation that followed has finished, so billing is likely down now. *What to do*: ask `/rotate "
-      "{}`, "
-      "which says whether the key still works. If it is dead, create a fresh restricted key with the same "
-      "permissions in the dashboard, and put it into Infisical and every app.",
+      "No rotation that followed has finished, so billing is likely down now. *What to do*: `/rotate "
+      "{}`, which asks Stripe, and walks you through a fresh key if that one is dead.",
       target.name());
 }
 

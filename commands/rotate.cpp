@@ -43,7 +43,9 @@ std::string already_live(const Desk& desk, const rotation::State& state, bool co
   std::string text =
       fmt::format("A rotation of {} is not over yet (started by {} at {}). ", state.target.name(),
                   views::mention(state.operator_id), views::date(state.started_at));
-  if (const auto deadline = state.old_key_deadline(); deadline && state.completed) {
+  if (state.recovery() && state.completed) {
+    text += "It has put a fresh key in place of a dead one, and proves once more that the old one is dead. ";
+  } else if (const auto deadline = state.old_key_deadline(); deadline && state.completed) {
     text += fmt::format(
         "The old key `{}` lives until {}; a second rotation now would end it early and start the clock of "
         "the key in use. ",

@@ -89,9 +89,11 @@ std::optional<FormRefused> unwanted(const State& s, const std::string& fingerpri
   if (s.rejected_fingerprints.contains(fingerprint)) {
     return FormRefused{
         .code = "rejected_key",
-        .sentence =
-            "This key was pasted before and didn't pass validation. Paste the key that the rotation "
-            "of the right restricted key showed."};
+        .sentence = s.recovery()
+                        ? "This key was pasted before and didn't pass validation. Create another one, as the "
+                          "steps say, and paste that."
+                        : "This key was pasted before and didn't pass validation. Paste the key that the "
+                          "rotation of the right restricted key showed."};
   }
   return std::nullopt;
 }

@@ -28,7 +28,9 @@ std::string line_for(const Desk& desk, const Target& target, const Rotations& ro
         !approved.empty())
       line += ", " + approved;
     if (newest->halted) line += "\n    stopped " + views::escape(newest->halted->event.sentence);
-    if (const auto deadline = newest->old_key_deadline(); deadline && newest->completed) {
+    if (newest->recovery()) line += "\n    recovery: " + views::billing_now(*newest);
+    if (const auto deadline = newest->old_key_deadline();
+        deadline && newest->completed && !newest->recovery()) {
       line += "\n    old key expires " + views::date(*deadline);
     }
     return line;

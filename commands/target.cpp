@@ -31,6 +31,7 @@ void each_field(Json& json, T& target, Field field) {
   field(json, "consumers", target.consumers);
   field(json, "permitted", target.permitted);
   field(json, "denied", target.denied);
+  field(json, "permissions", target.permissions);
   field(json, "billing", target.billing);
   field(json, "log_failures", target.log_failures);
   field(json, "watch", target.watch);

@@ -54,6 +54,7 @@ struct Target {
   std::vector<ConsumerTarget> consumers;  // the first is the canary
   std::vector<std::string> permitted;     // "GET /v1/customers": must be granted
   std::vector<std::string> denied;        // "GET /v1/balance": must be denied
+  std::vector<std::string> permissions;   // "Customers: Write", for whoever has to create the key anew
   integrations::HealthExpectation billing;
   std::vector<std::string>
       log_failures;  // a line with one of these in it (without regard to case) is a failure

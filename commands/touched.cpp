@@ -24,15 +24,19 @@ bool had_a_say_in(const State& s, const std::string& person) {
   return approvals || (s.rollback && s.rollback->event.by == person);
 }
 
-// The steps were shown, and the rotation ended without a key: it may have been made all the same.
-std::optional<TimePoint> unseen(const State& s) {
-  if (s.forms == 0 || !s.keys_seen.empty()) return std::nullopt;
+// The steps were shown, and the rotation ended without a key: it may have been made all the same. In a
+// recovery each operator who saw them may have made one of their own, whatever key came in the end.
+std::optional<TimePoint> unseen(const State& s, const std::string& person) {
+  const bool passed_on = s.recovery() && s.forms > 0 && s.operator_id != person;
+  if (!passed_on && (s.forms == 0 || !s.keys_seen.empty())) return std::nullopt;
   return s.closed ? s.closed->at : s.last_event_at;
 }
 
 // Brought later, and made before that was over: whoever saw the steps then may have made it.
 bool may_be_of(const State& s, TimePoint unseen_since) {
-  return s.received && s.received->at > unseen_since && s.received->event.rotated_at <= unseen_since;
+  if (!s.received || s.received->at <= unseen_since) return false;
+  return s.recovery() ||
+         s.received->event.rotated_at <= unseen_since;  // when a fresh key was made, nobody says
 }
 
 }  // namespace
@@ -51,7 +55,8 @@ std::map<std::string, Touched> touched_by(const std::string& person, const Rotat
         .insert(state->keys_seen.begin(), state->keys_seen.end());
     if (!was_operator) continue;
     touched.master_key = touched.master_key || state->master_keys_pasted > 0;
-    if (const auto at = unseen(*state)) {
+    if (const auto at = unseen(*state, person)) {
+      touched.fresh_unseen = touched.fresh_unseen || state->recovery();
       touched.unseen_since = std::max(touched.unseen_since.value_or(*at), *at);
       unseen_at[state->target.name()].push_back(*at);
     }

@@ -21,7 +21,8 @@ struct Touched {
   std::set<std::string> approved;  // ... and of those whose rotation they approved, asked back or settled
   // When they were last shown the dashboard steps, and no key came: whether one was made, nobody else knows.
   std::optional<storage::TimePoint> unseen_since;
-  bool master_key = false;  // one was pasted into a form of theirs: no rotation of ours replaces that
+  bool fresh_unseen = false;  // ... in a recovery: such a key is its own, and no later rotation replaces it
+  bool master_key = false;    // one was pasted into a form of theirs: no rotation of ours replaces that
 
   std::string name() const { return provider + " " + environment; }
 };

@@ -21,7 +21,7 @@ struct SecretAddress {
 };
 
 struct StoredSecret {
-  storage::SharedSecret value;  // null when hidden
+  storage::SharedSecret value;  // null when hidden, and of an old version that was redacted
   std::string id;  // the secret's own id: a version number alone can belong to a deleted namesake
   int version = 0;
   bool hidden = false;            // the store showed a placeholder: this identity may not read the value

@@ -3,7 +3,7 @@ import { byId, say, show } from './page.js';
 
 const ASK_AGAIN = 'Ask for a new one in your direct message with Keyturn: press “Send a new link” there.';
 const OPEN_AGAIN = 'Open the link again from your direct message with Keyturn.';
-const ROTATED_ALREADY = 'If you have rotated the key already, keep the dashboard open: it shows the new key only once.';
+const ROTATED_ALREADY = 'If you have the new key already, keep the dashboard open: it is shown only once.';
 
 const DOORS = {
   missing: ['This page needs its link', 'The address has no token in it: it was shortened, or the page was loaded again.',
@@ -13,10 +13,10 @@ const DOORS = {
   expired: ['This link has expired', `Links live for minutes only. Nothing was stored. ${ROTATED_ALREADY}`, ASK_AGAIN],
   used: ['This link was used', 'A link takes one key only, and its time is over.',
     'If it was you who used it, all is well: go on in Slack. If not, tell your team now: somebody else has had this link.'],
-  locked: ['This link is locked', 'Too many wrong values were handed over. None of them was stored, and billing runs on the old key.',
+  locked: ['This link is locked', 'Too many wrong values were handed over. None of them was stored, and nothing has changed by them.',
     ASK_AGAIN],
   cancelled: ['This rotation was cancelled', 'Nothing was stored. If “Rotate API key” was clicked before, the old key expires all the same.',
-    'If it was, start a rotation again now with /rotate, and have the new key at hand. If not, nothing is left to do.'],
+    'If it was, start a rotation again now with /rotate, and have the new key at hand. What billing runs on now stands in Slack.'],
   unreachable: ['Keyturn can’t be reached', 'Your link was not spent, and nothing was stored.',
     'Check your connection and try again.'],
   cannot_seal: ['This browser can’t seal a key', 'It is too old, or the address doesn’t begin with https. Nothing was sent.',

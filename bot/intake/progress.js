@@ -87,6 +87,7 @@ function render(answer) {
   note('halted', kind === 'bad' ? 'alarm' : '', what && what + advice(answer));
   showSteps(answer.lines ?? []);
   note('lost', '', '');
+  byId('old-key').hidden = !answer.old_key_expires_at;
   if (answer.old_key_expires_at) say('old-key-expires', expiry(answer.old_key_expires_at, Date.parse(answer.now)));
   say('as-of', `As of ${timeWithSeconds(Date.now())}. This page ${answer.done ? 'has stopped' : 'keeps'} looking.`);
   document.title = `${kind === 'bad' ? 'Needs you' : answer.done ? 'Done' : sentence(answer.stage)} – Keyturn`;

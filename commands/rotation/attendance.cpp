@@ -104,8 +104,8 @@ Decision await_approver(const State& s, TimePoint now) {
   const int number = static_cast<int>(s.approvals.size());
   const auto& asked = s.approvals.back().asked;
   const auto about_it = [number](const auto& one) { return one.event.approval == number; };
-  const TimePoint nudge = asked.at + s.target.timing.nudge_after;
-  const TimePoint page = nudge + s.target.timing.page_after;
+  const TimePoint nudge = asked.at + patience(s, s.target.timing.nudge_after);
+  const TimePoint page = nudge + patience(s, s.target.timing.page_after);
   if (std::ranges::none_of(s.nudges, about_it)) {
     if (now < nudge) return {.wake = nudge};
     return {.record = {OperatorNudged{std::string(kNotApproved), s.forms, number}}};

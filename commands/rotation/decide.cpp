@@ -14,9 +14,6 @@
 namespace keyturn::commands::rotation {
 namespace {
 
-constexpr Duration kSettleTime =
-    std::chrono::seconds(30);  // a fresh key may need some seconds until Stripe knows it
-
 // ---- the steps, in order
 
 Step check_prerequisites(const State& s, TimePoint now) {
@@ -33,8 +30,14 @@ Step check_prerequisites(const State& s, TimePoint now) {
   } else if (!s.probed.contains(ActionKind::probe_old_key)) {
     missing.push_back(plain(ActionKind::probe_old_key));
   }
-  if (missing.empty()) return std::nullopt;
-  return attempt_all(s, now, missing);
+  if (!missing.empty()) return attempt_all(s, now, missing);
+  // Nobody is told of an outage that is none.
+  if (s.key_may_be_too_new()) {
+    const TimePoint again =
+        due_again(s.probed.at(ActionKind::probe_old_key).at, s.target.timing.retry_every, now);
+    return now < again ? wait_until(again) : attempt(s, now, plain(ActionKind::probe_old_key));
+  }
+  return std::nullopt;
 }
 
 Step instruct(const State& s, TimePoint now) {
@@ -57,6 +60,19 @@ bool unsettled(const State& s) {
   return refused && asked_at < s.received->at + kSettleTime;
 }
 
+// A recovery rests on the old key's death: while Stripe takes it, nothing is put anywhere.
+Step old_key_lives_again(const State& s) {
+  const auto& probes = s.probed.at(ActionKind::probe_old_again).event.probes;
+  if (!s.recovery() || std::ranges::all_of(probes, dead)) return std::nullopt;
+  return record(
+      {Halted{.action = plain(ActionKind::probe_old_again),
+              .sentence = fmt::format(
+                  "because Stripe takes the old key again, which it refused at first: nothing was put "
+                  "anywhere. Try again; if it stays so, this is no outage: give this up with `/rotate "
+                  "cancel {} --give-up`, expire the fresh key in the dashboard, and start again",
+                  s.target.name())}});
+}
+
 Step validate(const State& s, TimePoint now) {
   if (s.stored) return std::nullopt;
   std::vector<Action> missing;
@@ -72,6 +88,7 @@ Step validate(const State& s, TimePoint now) {
   // Asked again, and the answer is still out, or it said nothing: an earlier one must not decide.
   const Action ask = plain(ActionKind::probe_new_key);
   if (s.in_flight.contains(ask) || s.tries.contains(ask)) return attempt(s, now, ask);
+  if (auto doubt = old_key_lives_again(s)) return doubt;
   const auto rejected = rejection(s);
   if (!rejected) return std::nullopt;
   // Missing evidence is no finding, and this key can be seen only once: it stays sealed.
@@ -87,7 +104,8 @@ Step complete(const State& s, TimePoint now) {
 
 Step watch_grace(const State& s, TimePoint now) {
   const TimePoint first_proof = *s.old_key_deadline() + s.target.timing.proof_after;
-  if (now >= first_proof || !s.proofs.empty() || ended_early(s)) return std::nullopt;
+  if (now >= first_proof || !s.proofs.empty() || ended_early(s) || s.old_key_died_early())
+    return std::nullopt;
   Decision early = await_early_end(s, now);
   const auto also_until = [&early](TimePoint time) {
     early.wake = std::min(early.wake.value_or(time), time);
@@ -100,10 +118,16 @@ Step watch_grace(const State& s, TimePoint now) {
   return record({Reminded{}});
 }
 
+// From when on proofs may be expected to say something: the deadline, or, where the key was dead before the
+// new one was everywhere, the end of that.
+TimePoint proofs_from(const State& s) {
+  return s.completed ? std::max(*s.old_key_deadline(), s.completed->at) : *s.old_key_deadline();
+}
+
 // Since when no proof has said anything: the last one that did, the deadline, or a person's wish to try
 // again.
 TimePoint silent_since(const State& s) {
-  TimePoint since = std::max(*s.old_key_deadline(), s.retried_at.value_or(*s.old_key_deadline()));
+  TimePoint since = std::max(proofs_from(s), s.retried_at.value_or(*s.old_key_deadline()));
   for (const auto& proof : s.proofs) {
     // Not later than the last one: a clock that has been set back since wrote it.
     if (worth(proof.event, s.old_key_deleted()) != ProofWorth::nothing)
@@ -150,7 +174,7 @@ Step prove_expiry(const State& s, TimePoint now) {
     if (asked_again) return attempt(s, now, plain(ActionKind::take_proof));
     return record({Halted{.action = plain(ActionKind::take_proof), .sentence = no_proof(last.event)}});
   }
-  const bool late = last.at >= *s.old_key_deadline() + timing.late_after;
+  const bool late = last.at >= proofs_from(s) + timing.late_after;
   if (last_worth == ProofWorth::alive && late && !s.still_alive_at) return record({StillAlive{}});
   const TimePoint next = due_again(last.at, timing.proof_every, now);
   if (now < next) return wait_until(next);

@@ -270,8 +270,8 @@ struct RollbackRequested {
 struct RollbackBegan {};
 struct PreviousKeyRead {  // the pinned version in the secret store; what is put back is our sealed copy
   int version = 0;
-  // "same" as the sealed copy; else why it can't be compared: "hidden", "missing", "another_secret",
-  // "another_value"
+  // "same" as the sealed copy; else why it can't be compared: "hidden", "redacted", "missing",
+  // "another_secret", "another_value"
   std::string found;
   std::string request_id;
 };

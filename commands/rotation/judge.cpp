@@ -77,9 +77,15 @@ std::optional<Refused> objection_to_current_key(const State& s, const CurrentKey
     return refuse("not_restricted",
                   fmt::format("What Infisical holds under {} is no restricted key of Stripe.", name));
   }
-  if (const auto bar = barred_by_syncs(s.target, key.syncs, s.compromise))
-    return refuse("sync", fmt::format("{} {} Then start again.", bar->why, bar->remedy));
   return std::nullopt;
+}
+
+// Only once it is known whether the key lives: neither a leak nor an outage waits for a sync that has failed.
+std::optional<Refused> objection_to_syncs(const State& s) {
+  if (!s.current || !probes_of(s, ActionKind::probe_old_key)) return std::nullopt;
+  const auto bar = barred_by_syncs(s.target, s.current->event.syncs, s.compromise || s.recovery());
+  if (!bar) return std::nullopt;
+  return refuse("sync", fmt::format("{} {} Then start again.", bar->why, bar->remedy));
 }
 
 std::optional<Refused> objection_to_consumer(const State& s, const ConsumerInspected& consumer) {
@@ -119,6 +125,7 @@ std::optional<Refused> objection_to_recovery(const State& s) {
 }
 
 std::optional<Refused> objection_to_scopes(const State& s, const KeyProbed& old_key) {
+  if (s.key_may_be_too_new()) return std::nullopt;
   if (s.recovery()) return objection_to_recovery(s);
   // Asked before the click, because afterwards a good key could not be told from another account's.
   const bool names_nothing =
@@ -162,6 +169,7 @@ std::optional<Refused> objection(const State& s) {
   if (s.current) {
     if (auto refused = objection_to_current_key(s, s.current->event)) return refused;
   }
+  if (auto refused = objection_to_syncs(s)) return refused;
   for (const auto& [app, inspected] : s.inspected) {
     if (auto refused = objection_to_consumer(s, inspected.event)) return refused;
   }
@@ -285,7 +293,10 @@ std::optional<KeyRejected> unlike_settings(const State& s, const KeyProbed& fres
     const Probe* probe = probe_of(fresh, endpoint);
     return probe && probe->answer == answer;
   };
-  const std::string again = " Create it anew with the permissions of the steps, and paste that one.";
+  const std::string again =
+      " Create it anew with the permissions of the steps, paste that one, and expire this one in the "
+      "dashboard "
+      "(⋯ → Expire key).";
   for (const auto& endpoint : s.target.permitted) {
     if (answered(endpoint, Answer::denied))
       return KeyRejected{"lost_permission",
@@ -433,8 +444,11 @@ nlohmann::json completion_context(const State& s, TimePoint now) {
   }
   if (s.received) {
     context["grace_period_hours"] = hours(s.received->event.grace_chosen);
-    context["rotated_at"] = s.received->event.rotated_at;
-    context["old_key_expires_at"] = s.received->event.old_key_expires_at;
+    // Of a key that was dead before nobody knows when it died.
+    if (!s.recovery()) {
+      context["rotated_at"] = s.received->event.rotated_at;
+      context["old_key_expires_at"] = s.received->event.old_key_expires_at;
+    }
     context["new_key_fingerprint"] = s.received->event.fingerprint;
   }
   if (s.current) context["old_key_fingerprint"] = s.current->event.fingerprint;

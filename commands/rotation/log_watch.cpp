@@ -1,6 +1,7 @@
 #include "commands/rotation/log_watch.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 #include "integrations/credentials.h"
@@ -24,9 +25,13 @@ bool says_lines_were_dropped(const integrations::LogLine& line) {
   return line.source.find("logplex") != std::string::npos && line.text.find("L11") != std::string::npos;
 }
 
-// What a dyno printed. Heroku adds lines of its own: our looking at the log is one of them.
+// What a dyno of the running app printed ("app[web.1]"). Heroku adds lines of its own ("app[api]": our
+// looking at the log makes one), and so do add-ons ("app[heroku-postgres]", "app[postgres.12345]").
 bool is_from_a_dyno(const integrations::LogLine& line) {
-  return line.source.starts_with("app[") && line.source != "app[api]";
+  const std::string& source = line.source;
+  if (!source.starts_with("app[") || !source.contains('.')) return false;
+  constexpr std::array kOthers{"app[run.", "app[release.", "app[postgres.", "app[redis."};
+  return std::ranges::none_of(kOthers, [&](const char* other) { return source.starts_with(other); });
 }
 
 // Logplex writes "+00:00" where we write "Z"; it is always UTC.

@@ -178,13 +178,21 @@ asio::awaitable<Outcome> RealPerformer::probe_key(StatePointer state, ActionKind
     }
     probed.probes.push_back(std::move(probe));
   }
+  // A key that died between two calls is dead to all of them the next time.
+  const auto refused = std::ranges::count_if(probed.probes, dead);
+  const bool at_odds = refused > 0 && refused < std::ssize(probed.probes);
+  if (!fresh && at_odds) {
+    fail(System::stripe, "Stripe takes the key for some calls and refuses it for others, as if it were dead",
+         /*can_retry=*/true, probed.probes.front().request_id);
+  }
   co_return Outcome{.events = {std::move(probed)}, .boxes = {}};
 }
 
 asio::awaitable<Outcome> RealPerformer::check_billing(StatePointer state) {
   const auto report = co_await systems_.health.check(state->target.billing);
-  // A leak doesn't wait for an endpoint that can't be reached; a routine rotation does.
-  if (report.health == integrations::Health::unknown && !state->compromise) {
+  // Neither a leak nor an outage waits for an endpoint that can't be reached; a routine rotation does.
+  const bool waits = !state->compromise && !state->recovery();
+  if (report.health == integrations::Health::unknown && waits) {
     fail(System::billing, report.detail, /*can_retry=*/true);
   }
   co_return Outcome{

@@ -60,7 +60,8 @@ asio::awaitable<Outcome> RealPerformer::store_key(StatePointer state) {
   const auto after = co_await systems_.store.read(address, std::nullopt);
   if (!after.value || !after.value->equals(*key) || after.version != written.version) {
     fail(System::infisical,
-         "what Infisical holds now is not what was written; somebody else may be writing too",
+         "what Infisical holds now is not what was written; somebody else may be writing too: look who, and "
+         "why, and put the value of before back, then try again",
          /*can_retry=*/false, after.request_id);
   }
   co_return Outcome{.events = {KeyStored{.version = after.version,
@@ -79,8 +80,8 @@ asio::awaitable<Outcome> RealPerformer::read_previous_key(StatePointer state) {
   try {
     const auto stored = co_await systems_.store.read(state->target.store, pinned.version);
     read.request_id = stored.request_id;
-    if (stored.hidden || !stored.value || stored.value->empty()) {
-      read.found = "hidden";
+    if (stored.hidden || !stored.value) {
+      read.found = stored.hidden ? "hidden" : "redacted";
     } else if (stored.id != pinned.secret_id || stored.version != pinned.version) {
       read.found = "another_secret";
     } else {
@@ -115,6 +116,16 @@ asio::awaitable<int> RealPerformer::newest_release(std::string app) {
 }
 
 namespace {
+
+// Somebody else may have made a release since ours. Heroku's wording is not ours to rely on: where none names
+// the variable, it is the newest.
+const integrations::Release& the_one_of(const std::vector<integrations::Release>& releases,
+                                        const std::string& variable, int release_before) {
+  const auto found = std::ranges::find_if(releases, [&](const integrations::Release& release) {
+    return release.version > release_before && release.description.contains(variable);
+  });
+  return found == releases.end() ? releases.front() : *found;
+}
 
 // What the dynos run, when the newest release failed.
 int newest_good(const std::vector<integrations::Release>& releases) {
@@ -167,8 +178,9 @@ asio::awaitable<Outcome> RealPerformer::released(StatePointer state, ConsumerUpd
     fail(System::heroku, updated.app + " has made no release for the change yet", /*can_retry=*/true,
          updated.request_id);
   }
-  updated.release = releases.front().version;
-  if (updated.by_sync) updated.released_by = releases.front().user;
+  const auto& made = the_one_of(releases, variable_of(*state, updated.app), release_before);
+  updated.release = made.version;
+  if (updated.by_sync) updated.released_by = made.user;
   // A change whose release failed stays in the configuration, and nothing runs it.
   if (mend && has_failed(releases, updated.release)) {
     const std::string code = released_code(updated.app, releases);

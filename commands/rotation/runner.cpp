@@ -52,6 +52,7 @@ struct Runner::Live {
   std::shared_ptr<State> state;
   Lock lock;
   asio::steady_timer wake;
+  bool begun = false;  // its start is on disk
   bool nudged = false;
   bool driven = false;
   std::set<std::pair<int, Action>> running;  // by the leg on which it was begun
@@ -83,6 +84,7 @@ void Runner::load(const std::vector<storage::Entry>& entries) {
       auto& known = rotations_[entry.rotation];
       if (!known) known = std::make_shared<Live>(io_, entry.rotation);
       live = known;
+      live->begun = true;
     }
     apply(*live->state, read_event(entry.type, nlohmann::json::parse(entry.data)), entry.at);
   }
@@ -118,7 +120,9 @@ asio::awaitable<StartResult> Runner::start(Started started, std::string once) {
   of_target_[name].push_back(live);
   bool appended = false;
   try {
+    const auto held = co_await live->lock.acquire();  // nothing else happens to it before it is on disk
     appended = co_await append(live, actor, std::move(outcome), std::move(once));
+    live->begun = appended;
   } catch (...) {
     forget(id, name);
     throw;
@@ -139,6 +143,7 @@ asio::awaitable<bool> Runner::change(std::string id, std::string actor, Change c
   bool appended = false;
   {
     const auto held = co_await live->lock.acquire();
+    if (!live->begun) co_return false;  // its start was refused by the disk
     auto outcome = change(*live->state, clock_.now());
     if (outcome) appended = co_await append(live, std::move(actor), std::move(*outcome), std::move(once));
   }

@@ -13,7 +13,16 @@ bool dead(const Probe& probe) {
 
 bool State::recovery() const {
   const auto at_first = probed.find(ActionKind::probe_old_key);
-  return at_first != probed.end() && std::ranges::any_of(at_first->second.event.probes, rotation::dead);
+  if (at_first == probed.end() || at_first->second.event.probes.empty()) return false;
+  return std::ranges::all_of(at_first->second.event.probes, rotation::dead) && !key_may_be_too_new();
+}
+
+bool State::key_may_be_too_new() const {
+  const auto at_first = probed.find(ActionKind::probe_old_key);
+  if (at_first == probed.end() || at_first->second.event.probes.empty()) return false;
+  const auto unknown = [](const Probe& probe) { return probe.answer == Answer::unknown_key; };
+  return std::ranges::all_of(at_first->second.event.probes, unknown) &&
+         at_first->second.at < started_at + kSettleTime;
 }
 
 std::optional<TimePoint> State::old_key_deadline() const {

@@ -40,6 +40,9 @@ std::string former_slot(const std::string& slot, std::size_t number);
 // Stripe refused that key: it can bill nothing.
 bool dead(const Probe& probe);
 
+// A key that was just made may need some seconds until Stripe knows it.
+inline constexpr Duration kSettleTime = std::chrono::seconds(30);
+
 inline constexpr int kPasteAttempts = 5;  // wrong pastes that lock a link
 inline constexpr std::size_t kOpeningsKept = 20;
 // So many who got nowhere with a link are journaled at once, and from then on one in each minute: whoever has
@@ -133,9 +136,11 @@ struct State : Leg {
   std::map<std::string, PostedMessage> messages;  // by slot
   TimePoint last_event_at;
 
-  // Stripe refused the key in use before anything began: there is nothing to rotate, and no grace. What
-  // follows puts a fresh key in its place.
+  // Stripe refused the key in use before anything began, by every answer: there is nothing to rotate, and no
+  // grace. What follows puts a fresh key in its place.
   bool recovery() const;
+  // Every answer refused it, and it may only be too new for Stripe to know it.
+  bool key_may_be_too_new() const;
   // The planned grace: what the operator is asked to choose.
   Duration planned_grace() const { return compromise ? target.compromise_grace : target.grace; }
   // After this, the old key should be dead; nothing while no key was received.

@@ -87,6 +87,13 @@ std::vector<const SecretSync*> bringing(const State& s, const std::string& app,
   return found;
 }
 
+// Since this leg's write.
+bool has_run_since(const State& s, const SecretSync& sync) {
+  const auto& before = s.stored->event.sync_runs;
+  const auto known = before.find(sync.id);
+  return known == before.end() || known->second != sync.last_run;
+}
+
 // Since this leg's write. What had failed before it is not about the key.
 bool has_failed(const State& s, const SecretSync& sync) {
   if (sync.status != SyncStatus::failed) return false;
@@ -196,7 +203,7 @@ std::optional<std::string> syncs_changed(const State& s, const std::vector<Secre
   }
   // The way back is not held up by a sync that failed: what stands in the store is the right key all the
   // same.
-  const auto bar = barred_by_syncs(s.target, now, s.compromise || s.way_back());
+  const auto bar = barred_by_syncs(s.target, now, s.compromise || s.recovery() || s.way_back());
   if (!bar) return std::nullopt;
   return fmt::format("{} Nothing was written. {} Then try again", bar->why, bar->remedy);
 }
@@ -210,11 +217,9 @@ std::map<std::string, std::string> runs_of(const State& s, const std::vector<Sec
 }
 
 bool syncs_at_rest(const State& s, const std::string& app, const std::vector<SecretSync>& syncs) {
-  const auto& before = s.stored->event.sync_runs;
   return std::ranges::all_of(bringing(s, app, syncs), [&](const SecretSync* sync) {
-    const auto known = before.find(sync->id);
-    const bool has_run_since = known == before.end() || known->second != sync->last_run;
-    return has_run_since && sync->status != SyncStatus::pending && sync->status != SyncStatus::running;
+    return has_run_since(s, *sync) && sync->status != SyncStatus::pending &&
+           sync->status != SyncStatus::running;
   });
 }
 
@@ -241,7 +246,12 @@ std::optional<std::string> sync_trouble(const State& s, const std::string& app,
 
 std::string sync_in_words(const State& s, const std::string& app, const std::vector<SecretSync>& syncs) {
   const auto found = bringing(s, app, syncs);
-  return fmt::format("Infisical {}", in_words(found.empty() ? SyncStatus::unknown : found.front()->status));
+  if (found.empty()) return fmt::format("Infisical {}", in_words(SyncStatus::unknown));
+  const SecretSync& sync = *found.front();
+  // Until it runs again, its status is that of the run before.
+  const bool over = sync.status == SyncStatus::succeeded || sync.status == SyncStatus::failed;
+  if (over && !has_run_since(s, sync)) return "Infisical's sync has not run since";
+  return fmt::format("Infisical {}", in_words(sync.status));
 }
 
 }  // namespace keyturn::commands::rotation

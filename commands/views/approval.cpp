@@ -19,7 +19,10 @@ constexpr char kBeforeNumber = '/';
 bool of_rollback(const Approval& approval) { return approval.asked.event.of == kOfRollback; }
 
 std::string wanted(const State& s, const Approval& approval) {
-  return (of_rollback(approval) ? "roll back " : "rotate ") + escape(s.target.name());
+  const char* what = of_rollback(approval) ? "roll back "
+                     : s.recovery()        ? "put a fresh key in place of the dead one of "
+                                           : "rotate ";
+  return what + escape(s.target.name());
 }
 
 std::string apps(const State& s) {
@@ -40,6 +43,17 @@ std::string accepted(const State& s) {
 }
 
 std::string rotation_plan(const State& s) {
+  if (s.recovery()) {
+    return fmt::format(
+        "*Stripe refuses the current key* `{}`, version {} of `{}` in Infisical: billing is likely down, and "
+        "there is nothing to rotate.\n*What is to happen*: {} creates a fresh key in the dashboard; it is "
+        "held "
+        "against the settings, put into Infisical and {}; the log and the billing endpoint are watched for "
+        "{}. "
+        "If nobody can approve: `/rotate cancel {}`, and start again with `--compromise`.\n",
+        fingerprint_of_old(s), s.current ? s.current->event.version : 0, escape(s.target.store.name),
+        mention(s.operator_id), apps(s), in_words(s.target.watch), escape(s.target.name()));
+  }
   return fmt::format(
       "The checks are done: the current key `{}` is version {} of `{}` in Infisical{}.\n"
       "*What is to happen*: {} rotates *{}* in the dashboard, where the old key keeps {}; the new key is "
@@ -70,6 +84,10 @@ std::string who_may(const State& s, const Approval& approval) {
 
 // Of a rotation. Once its steps were shown, nobody here knows what happened in the dashboard.
 std::string declined_in_words(const State& s) {
+  if (s.recovery())
+    return "The rotation is cancelled, and billing stays down until a new key is in place: start again, or "
+           "put "
+           "one into Infisical and every app by hand.";
   if (s.forms == 0 && s.keys_seen.empty()) return "The rotation is cancelled, and nothing has changed by it.";
   return "The rotation is cancelled. If \"Rotate API key\" was clicked already, the key in use is expiring: "
          "start again and paste the new one.";

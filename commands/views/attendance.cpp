@@ -75,10 +75,12 @@ std::string about_old_key(const State& s, const Probe& old_key) {
         "over, "
         "and *billing fails until a new key is in place*.\n*What to do*: whoever has the new key takes over "
         "and "
-        "pastes it into the form. If nobody has it: take over, rotate the key once more in the dashboard, "
-        "and "
-        "paste that one.",
-        fingerprint, evidence);
+        "pastes it into the form. If nobody has it: take over; where the dashboard still has a key of that "
+        "name, "
+        "rotate it once more and paste that one. Where it has none: `/rotate cancel {}`, then `/rotate {}`, "
+        "which "
+        "walks you through a fresh key.",
+        fingerprint, evidence, name_of(s), name_of(s));
   }
   const bool alive =
       old_key.answer == integrations::Answer::granted || old_key.answer == integrations::Answer::denied;

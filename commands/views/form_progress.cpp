@@ -62,7 +62,7 @@ FormProgress form_progress(const State& s, TimePoint now) {
                      .needs_person = s.halted.has_value() || (s.live() && !s.received),
                      .done = s.closed.has_value(),
                      .outcome = s.closed ? s.closed->event.outcome : std::string(),
-                     .old_key_expires_at = s.old_key_deadline(),
+                     .old_key_expires_at = s.recovery() ? std::nullopt : s.old_key_deadline(),
                      .next = until_next(s, stage)};
   for (const Line& line : progress(s, now)) {
     shown.lines.push_back({.mark = std::string(name_of(line.mark)), .text = in_plain_words(line.text)});

@@ -49,7 +49,7 @@ json block_of(const Row& row, const Drifts& drifts, TimePoint now) {
   if (row.live != nullptr) {
     text += fmt::format("\n*Going on*: {}. Started by {}. {}", headline(*row.live, now),
                         mention(row.live->operator_id), billing_now(*row.live));
-    if (const auto deadline = row.live->old_key_deadline()) {
+    if (const auto deadline = row.live->old_key_deadline(); deadline && !row.live->recovery()) {
       text += fmt::format(" The old key's deadline: {}.", date(*deadline));
     }
   }

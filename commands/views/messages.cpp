@@ -220,7 +220,12 @@ Message prerequisites(const State& s) {
 }
 
 std::string what_comes_of_the_old_key(const State& s) {
-  if (s.recovery()) return "The old key was dead before this began; Keyturn proves it once more.";
+  if (s.recovery())
+    return "The old key was dead before this began; Keyturn proves it once more. *What the fresh key may "
+           "write "
+           "was not asked*: no call shows it. If something answers 403, the key's permissions can be edited "
+           "in "
+           "the dashboard.";
   return fmt::format(
       "The old key expires {} (grace chosen: {}). Keyturn reminds before, and proves afterwards that it is "
       "dead.",
@@ -308,6 +313,19 @@ Message proof(const State& s) {
 }
 
 Message still_alive(const State& s) {
+  if (s.recovery()) {
+    return once(
+        "channel_still_alive", Place::team_channel, "The old key of " + s.target.name() + " works again",
+        json::array(
+            {header("Works again: old key of " + s.target.name()),
+             section(fmt::format(
+                 "*Stripe takes the old key of {} again*, which it refused before this began. "
+                 "Billing is not affected: it runs on the fresh key.\n*What to do*: open <{}|the "
+                 "dashboard>, find `{}`, the older of the two; ⋯ → *Expire key* ends it. Keyturn "
+                 "keeps watching.",
+                 escape(s.target.name()), s.target.dashboard_url, escape(s.target.dashboard_key_name))),
+             section("Operator: " + mention(s.operator_id)), context("`" + s.id + "`")}));
+  }
   const std::string text = fmt::format(
       "*The old key of {} still works*, past its deadline {}. Billing is not affected: it runs on the new "
       "key. Either a "
@@ -351,8 +369,13 @@ Message dead_at_first(const State& s) {
       "*Stripe refuses the key that billing of {} runs on*, `{}`: billing is likely down now. {} is walked "
       "through "
       "a fresh key; Keyturn puts it into Infisical and every app, and watches billing with it. *What to do*: "
-      "nothing, unless nobody comes; Keyturn says so then.",
-      escape(s.target.name()), s.current->event.fingerprint, mention(s.operator_id));
+      "{}",
+      escape(s.target.name()), s.current->event.fingerprint, mention(s.started_by()),
+      s.target.second_approver && !s.compromise
+          ? "another superadmin approves, in the message about it. If nobody can: `/rotate cancel` and start "
+            "again "
+            "with `--compromise`, which waits for nobody and tells everybody."
+          : "nothing, unless nobody comes; Keyturn says so then.");
   return once(
       "channel_dead_at_first", Place::team_channel, "The key of " + s.target.name() + " is dead",
       json::array({header("The key is dead: " + s.target.name()), section(text), context("`" + s.id + "`")}));
@@ -422,51 +445,52 @@ Message ended_without(const State& s) {
 
 // The team was told that a new key was on its way; it must hear that nobody follows it any more.
 Message given_up(const State& s) {
-  return once(
-      "channel_given_up", Place::team_channel, title(s) + " given up",
-      json::array({section(fmt::format("*The rotation of {} was given up.* {}{}", escape(s.target.name()),
-                                       billing_now(s),
-                                       s.old_key_deleted() ? ""
-                                                           : " Nothing proves that the old key is dead; the "
-                                                             "dashboard shows its remaining time.")),
-                   context("`" + s.id + "`")}));
-}
-
-// "GET /v1/customers" -> "Customers: Read", about as the dashboard's list of permissions has it.
-std::string as_permission(const std::string& endpoint) {
-  const std::size_t path = endpoint.find("/v1/");
-  if (path == std::string::npos) return endpoint;
-  std::string words = endpoint.substr(path + 4, endpoint.find('?', path) - (path + 4));
-  for (char& c : words) {
-    if (c == '_' || c == '/') c = ' ';
+  std::string next = " Nothing proves that the old key is dead; the dashboard shows its remaining time.";
+  if (s.recovery()) {
+    next = fmt::format(
+        " *What to do*: `/rotate {}` again. A fresh key that is used nowhere: dashboard → ⋯ → *Expire key*.",
+        s.target.name());
+  } else if (s.old_key_deleted()) {
+    next.clear();
   }
-  if (!words.empty() && words[0] >= 'a' && words[0] <= 'z')
-    words[0] = static_cast<char>(words[0] - 'a' + 'A');
-  return words + (endpoint.starts_with("GET ") ? ": Read" : ": Write");
+  return once("channel_given_up", Place::team_channel, title(s) + " given up",
+              json::array({section(fmt::format("*The rotation of {} was given up.* {}{}",
+                                               escape(s.target.name()), billing_now(s), next)),
+                           context("`" + s.id + "`")}));
 }
 
-// What a fresh key has to be; the dashboard shows no permissions of a dead one.
+std::string listed(const std::vector<std::string>& all, const char* mark) {
+  std::string text;
+  for (const auto& one : all)
+    text += fmt::format("{}{}{}{}", text.empty() ? "" : ", ", mark, escape(one), mark);
+  return text;
+}
+
+// The dashboard shows no permissions of a dead key, and no call shows what a key may write.
+std::string permissions_of_recovery(const State& s) {
+  const std::string calls = fmt::format(
+      "It must be able to call {}, and must not be able to call {}: Keyturn asks for each of them.",
+      listed(s.target.permitted, "`"), listed(s.target.denied, "`"));
+  if (!s.target.permissions.empty()) return fmt::format("{}. {}", listed(s.target.permissions, "*"), calls);
+  return "as the old one had them. " + calls +
+         " *Write* as well, wherever billing writes: nobody can ask Stripe for that, and a key that may only "
+         "read "
+         "passes every check here. Who knows what the old key could do?";
+}
+
 std::string steps_of_recovery(const State& s) {
-  const auto list = [](const std::vector<std::string>& endpoints) {
-    std::string text;
-    for (const auto& endpoint : endpoints)
-      text += fmt::format("{}`{}` ({})", text.empty() ? "" : ", ", escape(endpoint),
-                          escape(as_permission(endpoint)));
-    return text;
-  };
   const char* mode = s.target.mode == Mode::live ? "live" : "test";
   return fmt::format(
       "1.  Open <{}|the dashboard, {} mode>. Check that it shows *{} mode*.\n"
       "2.  *Create restricted key*. Not *Rotate key*: a dead key can't be rotated.\n"
       "3.  Name: *{}*.\n"
-      "4.  Permissions, as the old one had them: it must be able to call {}; it must not be able to call {}. "
-      "Keyturn asks for each of them.\n"
+      "4.  Permissions: {}\n"
       "5.  Addresses: if the old key was limited to some, the same ones.\n"
       "6.  *Create key*; the e-mail or SMS code may be asked for.\n"
       "7.  Click the value to copy it. It is shown once.\n"
       "8.  *Add a note*: `Infisical: {}/{}` and save.",
-      s.target.dashboard_url, mode, mode, escape(s.target.dashboard_key_name), list(s.target.permitted),
-      list(s.target.denied), escape(s.target.store.environment), escape(s.target.store.name));
+      s.target.dashboard_url, mode, mode, escape(s.target.dashboard_key_name), permissions_of_recovery(s),
+      escape(s.target.store.environment), escape(s.target.store.name));
 }
 
 std::string steps(const State& s) {
@@ -515,7 +539,7 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
   for (int number = 1; number <= s.master_keys_pasted; ++number) {
     messages.push_back(master_key(s, number, "pasted into the form", "It was not stored."));
   }
-  if (s.recovery() && !s.refused) messages.push_back(dead_at_first(s));
+  if (s.recovery() && !s.refused && (asked || stage != Stage::checking)) messages.push_back(dead_at_first(s));
   if (died_before_its_time(s)) messages.push_back(died_early(s));
   if (s.halted) {
     messages.push_back(halted(s, Place::operator_dm));

@@ -151,11 +151,12 @@ Line received(const State& s, TimePoint now) {
 Line validated(const State& s) {
   const auto fresh = s.probed.find(ActionKind::probe_new_key);
   if (!answered_well(s)) {
-    const auto rejected = s.received ? rejection(s) : std::nullopt;
+    const bool both = fresh != s.probed.end() && s.probed.contains(ActionKind::probe_old_again);
+    const auto rejected = both && s.received ? rejection(s) : std::nullopt;
     if (rejected && rejected->code == kAccountUnproven)
       return {Mark::problem, "Stripe: the new key answers, and nothing shows its account; " +
                                  endpoint_summary(fresh->second.event)};
-    if (rejected)
+    if (rejected && rejected->code == "dead")
       return {Mark::doing, "Validate the new key: Stripe doesn't know it yet, and is asked again; " +
                                endpoint_summary(fresh->second.event)};
     return {mark(false, s.received.has_value()), "Validate the new key" +
@@ -164,8 +165,8 @@ Line validated(const State& s) {
   }
   if (s.recovery()) {
     return {Mark::done,
-            "Stripe: the fresh key is alive, of the right account, with the permissions that the "
-            "settings list; " +
+            "Stripe: the fresh key is alive, of the right account, and answers the calls of the settings as "
+            "it should (what it may write can't be asked); " +
                 endpoint_summary(fresh->second.event)};
   }
   if (s.old_key_died_early()) {
@@ -336,6 +337,7 @@ Line previous_version(const State& s) {
     return {Mark::done,
             fmt::format("Infisical: version {} is the old key{}", read.version, request(read.request_id))};
   const std::string why = read.found == "hidden"           ? "is hidden from this bot"
+                          : read.found == "redacted"       ? "was redacted"
                           : read.found == "missing"        ? "is gone"
                           : read.found == "another_secret" ? "belongs to another secret by now"
                                                            : "is another value";

@@ -35,7 +35,8 @@ std::string fresh_key(const State& s) {
   if (const auto probed = s.probed.find(ActionKind::probe_old_key); probed != s.probed.end())
     text += ". The old one answered: " + endpoint_summary(probed->second.event);
   return text + fmt::format(
-                    ". Put it into Infisical (`{}`) and every app. If Stripe refuses the key in use, "
+                    ". Put it into Infisical (`{}`) and every app. If all of them hold one key, and Stripe "
+                    "refuses it, "
                     "Keyturn does this with you: {}{}.",
                     escape(s.target.store.name),
                     s.live() ? fmt::format("`/rotate cancel {} --give-up`, then ", s.target.name()) : "",

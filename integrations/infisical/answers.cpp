@@ -206,6 +206,12 @@ std::optional<std::string> imported_from(const net::Response& response, const st
   return fmt::format("the folder {} of {}", path, environment);
 }
 
+bool is_not_there(const net::Response& response) {
+  if (response.status != 404) return false;
+  const json body = integrations::parse_json(response.body);
+  return says(body, "Secret with name") || says(body, "Folder with path") || says(body, "Project with ID");
+}
+
 ApiError not_there(const net::Response& response, const integrations::SecretAddress& address) {
   const json body = integrations::parse_json(response.body);
   ApiError::Details details = failure(kRead, response, body).details();
@@ -244,11 +250,12 @@ integrations::StoredSecret read_secret(net::Response& response, const std::strin
   }
   const bool hidden =
       integrations::true_at(secret, "secretValueHidden") || value->expose() == kHiddenPlaceholder;
-  if (!hidden && value->empty()) {
-    throw refused(response, body, "the stored value is empty (a redacted version looks like this)");
+  const bool redacted = version && !hidden && value->empty();
+  if (!hidden && value->empty() && !redacted) {
+    throw refused(response, body, "the stored value is empty (as after a redaction)");
   }
   const bool reference = value->expose().find("${") != std::string_view::npos;
-  return {.value = hidden ? nullptr : storage::share(std::move(*value)),
+  return {.value = hidden || redacted ? nullptr : storage::share(std::move(*value)),
           .id = id,
           .version = *stored_version,
           .hidden = hidden,

@@ -36,7 +36,8 @@ bool secret_is_missing(const net::Response& response);
 // Where an import takes the secret from ("/shared of prod"), of the answer to import_request; nothing: no
 // import brings it, or the answer doesn't say so.
 std::optional<std::string> imported_from(const net::Response& response, const std::string& name);
-// The secret, its folder or its project is not where the settings say.
+// Whether the secret, its folder or its project is not where the settings say; and that, in words.
+bool is_not_there(const net::Response& response);
 integrations::ApiError not_there(const net::Response& response, const integrations::SecretAddress& address);
 integrations::ApiError secret_is_imported(const net::Response& response, const std::string& from);
 

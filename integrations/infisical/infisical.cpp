@@ -208,7 +208,7 @@ boost::asio::awaitable<integrations::StoredSecret> Infisical::read(SecretAddress
         });
     if (const auto from = imported_from(imported, address.name)) throw secret_is_imported(imported, *from);
   }
-  if (!version && response.status == 404) throw not_there(response, address);
+  if (!version && is_not_there(response)) throw not_there(response, address);
   co_return read_secret(response, address.name, version);
 }
 

@@ -30,7 +30,7 @@ TEST_CASE("a dead current key makes it a recovery, whether it is a leak or not")
   for (const Answer answer : {Answer::expired, Answer::unknown_key}) {
     for (const bool compromise : {false, true}) {
       Story story(sample_target(), compromise);
-      story.checked().happens(dead_at_first(answer));
+      story.checked().later(30s).happens(dead_at_first(answer));
       CHECK(story.state.recovery());
       CHECK(story.decision().record.empty());
       CHECK(stage_of(story.state, story.now) == Stage::awaiting_operator);
@@ -70,6 +70,61 @@ TEST_CASE("a recovery goes from the fresh key to the proof without a grace, and 
   story.happens(ActionStarted{{ActionKind::store_key, {}}});
   REQUIRE(no_way_back(story.state, story.now));
   CHECK(no_way_back(story.state, story.now)->code == "old_key_dead");
+}
+
+TEST_CASE(
+    "a key that Stripe may only not know yet is asked about again before anybody is told of an outage") {
+  Story story;
+  story.checked().happens(dead_at_first(Answer::unknown_key));
+  CHECK_FALSE(story.state.recovery());
+  CHECK(stage_of(story.state, story.now) == Stage::awaiting_operator);
+  CHECK(story.decision().act.empty());
+  REQUIRE(story.decision().wake);
+  story.later(*story.decision().wake - story.now);
+  const auto next = story.decision();
+  REQUIRE(next.act.size() == 1);
+  CHECK(next.act.front().kind == ActionKind::probe_old_key);
+  story.happens(healthy_probe(ActionKind::probe_old_key));
+  CHECK_FALSE(story.state.recovery());
+  CHECK(story.decision().act.empty());
+}
+
+TEST_CASE("one odd answer among good ones is no recovery") {
+  KeyProbed odd = healthy_probe(ActionKind::probe_old_key);
+  odd.probes.back().answer = Answer::unknown_key;
+  Story story;
+  story.checked().later(1h).happens(odd);
+  CHECK_FALSE(story.state.recovery());
+}
+
+TEST_CASE("a recovery whose old key lives again stops before anything is put anywhere") {
+  Story story;
+  story.checked().happens(dead_at_first()).happens(OperatorConfirmed{{"ready"}, ""});
+  story.happens(FormIssued{"hash", story.now + 15min}).happens(FormSent{"D1", "1"});
+  story.happens(KeyReceived{
+      .fingerprint = "new-1", .rotated_at = story.now, .old_key_expires_at = story.now, .peer = {}});
+  story.happens(healthy_probe(ActionKind::probe_new_key)).happens(healthy_probe(ActionKind::probe_old_again));
+  const auto decision = story.decision();
+  REQUIRE(recorded<Halted>(decision));
+  CHECK(recorded<Halted>(decision)->sentence.find("takes the old key again") != std::string::npos);
+  CHECK(recorded<Halted>(decision)->sentence.find("nothing was put anywhere") != std::string::npos);
+}
+
+TEST_CASE("neither an outage nor a leak waits for a sync that has failed") {
+  CurrentKeyRead key = current_key();
+  key.syncs = {SyncSeen{.id = "s1",
+                        .destination = "heroku",
+                        .app = "canary",
+                        .app_id = {},
+                        .variable = "STRIPE_RESTRICTED_KEY",
+                        .has_run = true,
+                        .failed = true}};
+  Story routine;
+  routine.checked().happens(key);
+  REQUIRE(objection(routine.state));
+  CHECK(objection(routine.state)->code == "sync");
+  routine.happens(dead_at_first());
+  CHECK_FALSE(objection(routine.state));
 }
 
 TEST_CASE("a refused rotation closes and asks for nothing more") {

@@ -76,10 +76,15 @@ TEST_CASE("a hidden value is never taken for the value") {
   CHECK(read_secret(unmarked, kName, std::nullopt).hidden);
 }
 
-TEST_CASE("a redacted version, which is an empty value under 200, is refused") {
-  const auto details = failed_read(sample("secret_redacted"), 2);
-  CHECK(details.failure == Failure::refused);
-  CHECK(details.reason == "the stored value is empty (a redacted version looks like this)");
+TEST_CASE(
+    "a redacted version, which is an empty value under 200, is no value, and an empty newest one is "
+    "refused") {
+  net::Response redacted = sample("secret_redacted");
+  const auto old = read_secret(redacted, kName, 2);
+  CHECK(old.value == nullptr);
+  CHECK_FALSE(old.hidden);
+  CHECK(failed_read(test::changed_secret("secret", "secretValue", "")).reason ==
+        "the stored value is empty (as after a redaction)");
 }
 
 TEST_CASE("somebody's personal override is never taken for the value") {
