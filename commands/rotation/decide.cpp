@@ -231,7 +231,7 @@ Stage stage_of(const State& s, TimePoint now) {
   if (s.received) return answered_well(s) ? Stage::storing : Stage::validating;
   if (s.confirmed_at) return needs_approval(s) ? Stage::awaiting_approval : Stage::awaiting_key;
   const bool checked = s.operator_check && s.billing_before && s.probed.contains(ActionKind::probe_old_key) &&
-                       s.inspected.size() == s.target.consumers.size();
+                       s.inspected.size() == s.target.consumers.size() && !s.key_may_be_too_new();
   if (!checked) return Stage::checking;
   return needs_approval(s) ? Stage::awaiting_approval : Stage::awaiting_operator;
 }

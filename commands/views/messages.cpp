@@ -25,8 +25,7 @@ namespace {
 constexpr std::size_t kSectionLimit = 2600;
 
 std::string title(const State& s) {
-  return fmt::format("Rotation of {}{}{}", s.target.name(),
-                     s.recovery() ? " (recovery: the key is dead)" : "",
+  return fmt::format("Rotation of {}{}{}", s.target.name(), s.recovery() ? " (recovery)" : "",
                      s.compromise ? " (suspected leak)" : "");
 }
 

@@ -49,6 +49,8 @@ Line old_probe(const State& s) {
     return {mark(false, s.current.has_value()),
             "Asking Stripe about the current key" + trouble(s, {ActionKind::probe_old_key, {}})};
   }
+  if (s.key_may_be_too_new())
+    return {Mark::doing, "Stripe does not know the current key; if it is new, it will, so it is asked again"};
   if (s.recovery())
     return {Mark::problem, "*Stripe refuses the current key*; " + endpoint_summary(probed->second.event)};
   return {Mark::done, "Stripe: the current key is alive; " + endpoint_summary(probed->second.event)};

@@ -40,7 +40,7 @@ test('from the outage to the proof: the team hears at once, the form asks for no
   await stage.confirm();
   const link = await stage.link();
   const steps = await stage.message(adasMessages, /Create restricted key/);
-  assert.match(steps.all, /must be able to call `GET \/v1\/customers` \(Customers: Read\).*must not be able to call `GET \/v1\/balance`/s);
+  assert.match(steps.all, /must be able to call `GET \/v1\/customers`.*must not be able to call `GET \/v1\/balance`/s);
   const seen = await stage.look(link);
   assert.equal(seen.recovery, true);
   link.seen = undefined;
@@ -103,6 +103,39 @@ test('nobody comes in an outage: the page says that billing fails, and another s
   await stage.startBot();
   await recovered(stage);
   assert.equal((await stage.entry('secret.rotate.completed')).context.actor, 'U0GRACE');
+});
+
+test('the old key lives again meanwhile: nothing is put anywhere, and it goes on once that is over', async (t) => {
+  const stage = await open(t);
+  const link = await begin(stage);
+  const before = await snapshot(stage);
+  await stage.act('/fault', { system: 'stripe', kind: 'expiry_lag', seconds: 1000 }); // it is taken again
+  assert.equal((await stage.submit(link, await fresh(stage))).state, 'received');
+  const news = await stage.message(ops, /Stopped: stripe prod/, 20000);
+  assert.match(news.all, /Stripe takes the old key again, which it refused at first: nothing was put anywhere/);
+  assert.match(news.all, /\/rotate cancel stripe prod --give-up`, expire the fresh key/);
+  assert.deepEqual((await since(stage, before)).writes, []);
+  await stage.act('/fault', { system: 'stripe', kind: 'clear' });
+  await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), 'rotation_retry');
+  await recovered(stage);
+});
+
+test('billing can not be reached at all: an outage does not wait for what it causes', async (t) => {
+  const stage = await open(t, { settings: { retry_limit: '2s' } });
+  await stage.act('/fault', { system: 'billing', kind: 'delay', milliseconds: 12000, times: 2 });
+  await stage.start();
+  assert.match((await stage.message(adasMessages, /What only you can check/, 40000)).all, /Stripe refuses the current key/);
+  await stage.confirm();
+  assert.equal((await stage.submit(await stage.link(), await fresh(stage))).state, 'received');
+  await recovered(stage);
+});
+
+test('the settings name the permissions, and the steps do', async (t) => {
+  const stage = await open(t, { rewrite: (text) => text.replace(/^(denied = .*)$/m, '$1\npermissions = ["Customers: Write", "Subscriptions: Read"]') });
+  await begin(stage);
+  const steps = await stage.message(adasMessages, /Create restricted key/);
+  assert.match(steps.all, /Permissions: \*Customers: Write\*, \*Subscriptions: Read\*\. It must be able to call/);
+  assert.doesNotMatch(steps.all, /Who knows what the old key could do/);
 });
 
 test('cancelled, the team is told that the outage goes on', async (t) => {

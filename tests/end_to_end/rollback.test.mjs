@@ -282,6 +282,20 @@ test('a version that belongs to another secret by now is not used: the sealed co
   await assertNowhere(stage, [...stage.keys, old]);
 });
 
+test('a version that was redacted is not used: the sealed copy goes back', async (t) => {
+  const stage = await open(t);
+  const before = await snapshot(stage);
+  await handOver(stage);
+  await stage.message(ops, /is rotated\./, 30000);
+  await stage.act('/fault', { system: 'infisical', kind: 'redact', environment: 'prod', name: variable, version: 3 });
+  await rollBack(stage, 'U0GRACE');
+  await stage.message(ops, /is rolled back\./, 40000);
+  await stage.message(ops, /✗ {2}Infisical: version 3 was redacted; the sealed copy is used/);
+  assert.equal((await stage.entry('secret.rotate.rolled_back')).context.pinned_version.found, 'redacted');
+  assert.deepEqual((await since(stage, before)).writes, oneRotation.flatMap((write) => [write, write]));
+  await assertNowhere(stage, stage.keys);
+});
+
 test('while Infisical hides its values nothing is put back, and it goes on once they can be read', async (t) => {
   const stage = await open(t);
   const before = await snapshot(stage);

@@ -83,6 +83,21 @@ TEST_CASE("once the checks have passed an approval is asked for, and no box and 
   CHECK(wants(story.decision(), ActionKind::issue_form));
 }
 
+TEST_CASE("in an outage nobody is asked to approve a rotation that isn't one") {
+  Story story(guarded_target());
+  story.checked().happens(dead_at_first()).conclude();
+  const auto request = words_in(story, "channel_approval_1");
+  CHECK(holds(request, "*Stripe refuses the current key*"));
+  CHECK(holds(request, "creates a fresh key"));
+  CHECK(holds(request, "--compromise"));
+  for (const char* wrong : {"Stripe accepted it", "keeps 24 hours", "when its grace is over",
+                            "Rotate API key", "Nothing has changed"}) {
+    INFO(wrong);
+    CHECK_FALSE(holds(request, wrong));
+  }
+  CHECK(holds(words_in(story, "channel_dead_at_first"), "another superadmin approves"));
+}
+
 TEST_CASE("boxes that were ticked send no link while nobody has approved") {
   Story story = guarded();
   story.happens(OperatorConfirmed{{"ready"}, ""}).conclude();

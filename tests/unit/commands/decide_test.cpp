@@ -77,7 +77,7 @@ TEST_CASE(
   Story story;
   story.checked().happens(dead_at_first(Answer::unknown_key));
   CHECK_FALSE(story.state.recovery());
-  CHECK(stage_of(story.state, story.now) == Stage::awaiting_operator);
+  CHECK(stage_of(story.state, story.now) == Stage::checking);
   CHECK(story.decision().act.empty());
   REQUIRE(story.decision().wake);
   story.later(*story.decision().wake - story.now);

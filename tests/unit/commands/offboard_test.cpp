@@ -48,6 +48,23 @@ struct Leaving {
   Campaign campaign;
 };
 
+// A recovery by `person`, as far as the steps.
+void recovery_begun(Past& past, const std::string& person) {
+  past.begun(person);
+  CurrentKeyRead current = current_key();
+  current.fingerprint = "a-0";
+  past.happens(current).happens(dead_at_first()).happens(FormIssued{"hash", past.now + 15min});
+}
+void fresh_key(Past& past, const std::string& fingerprint) {
+  past.now += 1h;
+  past.happens(KeyReceived{.fingerprint = fingerprint,
+                           .grace_chosen = 0h,
+                           .rotated_at = past.now,
+                           .old_key_expires_at = past.now,
+                           .peer = {}});
+  past.happens(Completed{.context = nlohmann::json::object()}).proven();
+}
+
 struct Office : Crew {
   // U1's, closed and proven.
   void rotated_by_u1() {
@@ -67,6 +84,31 @@ struct Office : Crew {
 };
 
 }  // namespace
+
+TEST_CASE("a fresh key that they may have created in an outage is not ended by a later one") {
+  Past past;
+  recovery_begun(past, "U1");
+  past.happens(Cancelled{}).happens(Closed{"cancelled"});
+  past.now += 1h;
+  recovery_begun(past, "U2");
+  fresh_key(past, "a-2");
+  // a-2 may be the one that U1 created, so it is to be rotated; and once it is, theirs may still be alive.
+  CHECK(Leaving(past).row().state == RowState::to_do);
+  past.rotated("U2", "a-2", "a-3");
+  past.proven();
+  const BoardRow row = Leaving(past).row();
+  CHECK(row.state == RowState::unproven);
+  CHECK(row.words.find("shown how to create a fresh key") != std::string::npos);
+}
+
+TEST_CASE("who handed an outage over may have created a key of their own") {
+  Past past;
+  recovery_begun(past, "U1");
+  past.happens(HandedOver{.from = "U1", .to = "U2", .name = "Grace"})
+      .happens(FormIssued{"hash-2", past.now + 15min});
+  fresh_key(past, "a-2");
+  CHECK(Leaving(past).row().state == RowState::to_do);
+}
 
 TEST_CASE(
     "a key in use that they brought is to be rotated, the oldest first; what they only approved comes "

@@ -19,6 +19,28 @@ TEST_CASE("somebody else's release before ours is not taken for ours") {
   CHECK(updated->release == 12);
 }
 
+TEST_CASE("somebody else's release right after ours is not taken for ours") {
+  Workshop stage;
+  stage.heroku.list = {release(10)};
+  stage.heroku.on_set = [&] {
+    Release ours = release(11), theirs = release(12, ReleaseStatus::failed);
+    ours.description = "Set STRIPE_RESTRICTED_KEY config vars";
+    theirs.description = "Deploy 1f0c2d3e";
+    stage.heroku.list = {theirs, ours, release(10)};
+  };
+  const auto updated = stage.perform<ConsumerUpdated>(ActionKind::update_consumer);
+  REQUIRE(updated);
+  CHECK(updated->release == 11);
+}
+
+TEST_CASE("a living key that one call calls unknown is asked about again, and nothing is said of it") {
+  Workshop stage;
+  stage.put(kOldKey, 'L');
+  stage.stripe.odd_one = "GET /v1/balance";
+  CHECK_FALSE(stage.perform<KeyProbed>(ActionKind::probe_old_key));
+  CHECK(stage.failure.find("takes the key for some calls and refuses it for others") != std::string::npos);
+}
+
 TEST_CASE("a release that was rolled back with its configuration is not running with the new key") {
   Workshop stage;
   stage.heroku.list = {release(12), release(11)};

@@ -278,6 +278,12 @@ TEST_CASE("a sync that fails, or brings nothing in time, is told in words") {
   CHECK_THAT(stage.failure,
              Contains("does not hold the new key 15 minutes after Infisical does; Infisical says "
                       "that its sync is waiting to run"));
+  // What it says of the run before says nothing of the key.
+  stage.infisical.list.front() = sync_to("canary", "run-1");
+  stage.infisical.list.front().status = SyncStatus::succeeded;
+  stage.story.state.stored->event.sync_runs = {{stage.infisical.list.front().id, "run-1"}};
+  CHECK_FALSE(stage.perform<ConsumerUpdated>(ActionKind::follow_sync));
+  CHECK_THAT(stage.failure, Contains("Infisical's sync has not run since"));
 }
 
 TEST_CASE("a third key in a followed app is somebody's doing, not the sync's") {

@@ -77,8 +77,10 @@ struct FakeHeroku final : integrations::Consumer {
 
 struct FakeStripe final : integrations::Provider {
   std::vector<std::string> asked;
+  std::string odd_one;  // refused as unknown, whatever the key
   asio::awaitable<Probe> probe(storage::SharedSecret key, std::string endpoint) override {
     asked.push_back(endpoint);
+    if (endpoint == odd_one) co_return test::probe(endpoint, Answer::unknown_key);
     const bool old_key = key->equals(*secret('O'));
     co_return test::probe(endpoint, old_key ? Answer::expired : Answer::granted);
   }
@@ -179,7 +181,6 @@ class Workshop {
   Story story;
   std::string failure;
 
- private:
   void put(std::string_view purpose, char filler) {
     const auto box = vault->seal("rot_1", purpose, *secret(filler));
     journal.boxes[{"rot_1", std::string(purpose)}] = box.box;
