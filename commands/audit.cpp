@@ -93,6 +93,10 @@ asio::awaitable<json> audit(Desk& desk, AuditCommand command, slack::SlashComman
     if (!newest) newest = state;
     if (!completed && state->completed) completed = state;
   }
+  if (!newest) {
+    if (const auto unknown = no_such_target(desk, command.provider, command.environment, "audit"))
+      co_return only_you(*unknown);
+  }
   if (!newest) co_return only_you(fmt::format("Keyturn has never rotated {}.", escape(name)));
   std::string text = completed ? evidence(*completed) : "No rotation of this key was ever completed.\n";
   if (newest != completed) {

@@ -142,7 +142,14 @@ asio::awaitable<void> handle(Desk& desk, slack::Click click, std::string once, T
   if (click.action_id == views::kRepair)
     co_return co_await repair_click(desk, std::move(click), std::move(once), std::move(tell));
   const auto state = desk.runner.find(click.value);
-  if (!state) co_return;
+  if (!state) {
+    if (!click.response_url.empty())
+      co_await tell(
+          click.response_url,
+          "This message is of a rotation that Keyturn's journal does not know (it may have been restored "
+          "from a backup): nothing happens. `/rotate status` shows where things stand.");
+    co_return;
+  }
   std::string sentence;
   if (const auto refused = not_allowed(co_await desk.authority.standing(click.user), "do that")) {
     sentence = refused->sentence;

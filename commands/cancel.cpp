@@ -17,6 +17,10 @@ asio::awaitable<json> cancel(Desk& desk, CancelCommand command, slack::SlashComm
     co_return only_you(refused->sentence);
   }
   const auto live = desk.runner.live(command.provider, command.environment);
+  if (!live) {
+    if (const auto unknown = no_such_target(desk, command.provider, command.environment, "cancel"))
+      co_return only_you(*unknown);
+  }
   if (!live) co_return only_you(fmt::format("No rotation of {} is going on.", views::escape(name)));
   const bool had_key = live->received.has_value();
   const bool cancelled = co_await desk.runner.change(

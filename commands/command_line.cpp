@@ -161,12 +161,25 @@ CommandLine read_offboard(std::string_view text) {
   return OffboardCommand{mention.user, compromise};
 }
 
+// The command that was probably meant by a mistyped one, or empty.
+std::string verb_like(const std::string& word) {
+  return nearest(lower(word), {"help", "status", "due", "audit", "hand-over", "cancel", "rollback",
+                               "offboard", "expire-now"});
+}
+
 CommandLine read_rotate(const std::vector<std::string>& words) {
-  if (words.size() < 2) return NotUnderstood{"Say what to rotate: `/rotate stripe prod`."};
+  if (words.size() < 2) {
+    if (const std::string meant = verb_like(words[0]); !meant.empty())
+      return NotUnderstood{"Did you mean `/rotate " + meant + "`?"};
+    return NotUnderstood{"Say what to rotate: `/rotate stripe prod`."};
+  }
   RotateCommand command{.provider = lower(words[0]), .environment = lower(words[1]), .reason = {}};
   if (words.size() == 2) return command;
   const std::string flag = lower(words[2]);
   if (flag != "--compromise" && flag != "compromise") {
+    if (const std::string meant = verb_like(words[0]); !meant.empty())
+      return NotUnderstood{"Did you mean `/rotate " + meant + " " + join(words.begin() + 1, words.end()) +
+                           "`?"};
     return NotUnderstood{
         "I don't know \"" + words[2] +
         "\". Only `--compromise` can follow, for a suspected leak: `/rotate stripe prod --compromise`."};

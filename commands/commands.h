@@ -92,6 +92,11 @@ boost::asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, st
 boost::asio::awaitable<void> record_drift(Desk& desk, std::string type, nlohmann::json data);
 
 // What was refused stands in the journal too, outside of any rotation.
+// What is to be said about a target that the settings don't have, with the one that was probably meant;
+// nothing: they have it. `verb`: "cancel".
+std::optional<std::string> no_such_target(const Desk& desk, const std::string& provider,
+                                          const std::string& environment, std::string_view verb);
+
 boost::asio::awaitable<void> record_refusal(Desk& desk, std::string user, std::string what, std::string code,
                                             std::string once);
 

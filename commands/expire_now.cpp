@@ -45,6 +45,8 @@ asio::awaitable<json> expire_now(Desk& desk, ExpireNowCommand command, slack::Sl
   }
   const auto live = desk.runner.live(command.provider, command.environment);
   if (!live) {
+    if (const auto unknown = no_such_target(desk, command.provider, command.environment, "expire-now"))
+      co_return only_you(*unknown);
     co_return only_you(fmt::format(
         "No rotation of {} is going on, so there is no old key whose end could be brought forward.",
         views::escape(name)));

@@ -21,6 +21,8 @@ asio::awaitable<json> rollback(Desk& desk, RollbackCommand command, slack::Slash
   }
   const auto live = desk.runner.live(command.provider, command.environment);
   if (!live) {
+    if (const auto unknown = no_such_target(desk, command.provider, command.environment, "rollback"))
+      co_return only_you(*unknown);
     co_await record_refusal(desk, from.user, "/rotate rollback " + name, "nothing_to_roll_back", once);
     co_return only_you(
         fmt::format("No rotation of {} is going on, so its old key is dead or was never replaced: there is "

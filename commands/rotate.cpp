@@ -21,21 +21,22 @@ const Target* find_target(const Desk& desk, const std::string& provider, const s
   return nullptr;
 }
 
-std::string unknown_target(const Desk& desk, const RotateCommand& command) {
+// `verb`: as typed before the target, "cancel ".
+std::string unknown_target(const Desk& desk, const std::string& typed, std::string_view verb,
+                           std::string_view end) {
   std::vector<std::string> known;
   known.reserve(desk.targets.size());
   for (const Target& target : desk.targets) known.push_back(target.name());
-  const std::string typed = command.provider + " " + command.environment;
   const std::string near = nearest(typed, known);
   std::string text = fmt::format("There is no target \"{}\".", escape(typed));
   if (!near.empty()) {
-    text += fmt::format(" Did you mean `/rotate {}`?", near);
+    text += fmt::format(" Did you mean `/rotate {}{}`?", verb, near);
   } else {
     text += " Known: ";
     for (const auto& name : known) text += (&name == &known.front() ? "`" : ", `") + name + "`";
     text += ".";
   }
-  return text + " Nothing was started.";
+  return fmt::format("{} {}", text, end);
 }
 
 std::string already_live(const Desk& desk, const rotation::State& state, bool compromise) {
@@ -48,8 +49,8 @@ std::string already_live(const Desk& desk, const rotation::State& state, bool co
   } else if (const auto deadline = state.old_key_deadline(); deadline && state.completed) {
     text += fmt::format(
         "The old key `{}` lives until {}; a second rotation now would end it early and start the clock of "
-        "the key in use. ",
-        state.current->event.fingerprint, views::date(*deadline));
+        "the key in use, `{}`. ",
+        state.current->event.fingerprint, views::date(*deadline), state.received->event.fingerprint);
     if (compromise) {
       text += fmt::format(
           "If it is the old key that leaked, `/rotate expire-now {}` ends it now; if it is the key in use, "
@@ -108,7 +109,7 @@ asio::awaitable<std::string> start_rotation(Desk& desk, RotateCommand command, s
   const Target* target = find_target(desk, command.provider, command.environment);
   if (!target) {
     co_await record_refusal(desk, user, what, "unknown_target", once);
-    co_return unknown_target(desk, command);
+    co_return unknown_target(desk, command.provider + " " + command.environment, "", "Nothing was started.");
   }
   if (const std::string objection = leaver_objection(desk, user); !objection.empty()) {
     co_await record_refusal(desk, user, what, "leaver", once);
@@ -127,6 +128,12 @@ asio::awaitable<std::string> start_rotation(Desk& desk, RotateCommand command, s
   }
   if (std::holds_alternative<rotation::Duplicate>(result)) co_return "";
   co_return started_text(*std::get<std::shared_ptr<const rotation::State>>(result));
+}
+
+std::optional<std::string> no_such_target(const Desk& desk, const std::string& provider,
+                                          const std::string& environment, std::string_view verb) {
+  if (find_target(desk, provider, environment) != nullptr) return std::nullopt;
+  return unknown_target(desk, provider + " " + environment, std::string(verb) + " ", "Nothing has changed.");
 }
 
 asio::awaitable<json> rotate(Desk& desk, RotateCommand command, slack::SlashCommand from, std::string once) {

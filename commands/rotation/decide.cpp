@@ -8,6 +8,7 @@
 #include "commands/rotation/attendance.h"
 #include "commands/rotation/early_end.h"
 #include "commands/rotation/judge.h"
+#include "commands/rotation/old_key_watch.h"
 #include "commands/rotation/steps.h"
 #include "commands/rotation/way_back.h"
 
@@ -215,7 +216,7 @@ TimePoint due_again(TimePoint last, Duration pause, TimePoint now) { return last
 Decision decide(const State& state, TimePoint now) {
   Decision next = state.rollback ? decide_way_back(state, now) : first_of(kProcedure, state, now);
   if (next.done || !next.record.empty()) return next;
-  return beside(std::move(next), approvals_beside(state, now));
+  return beside(beside(std::move(next), approvals_beside(state, now)), watch_old_key(state, now));
 }
 
 Stage stage_of(const State& s, TimePoint now) {

@@ -33,6 +33,7 @@ std::optional<TimePoint> State::old_key_deadline() const {
 bool State::old_key_died_early() const {
   if (!received) return false;
   if (received->event.grace_chosen == Duration::zero()) return true;
+  if (old_key_found_dead() && old_key_checked->at < *old_key_deadline()) return true;
   const auto again = probed.find(ActionKind::probe_old_again);
   if (again == probed.end()) return false;
   return std::ranges::any_of(again->second.event.probes, dead);
@@ -44,7 +45,7 @@ std::string State::operator_name() const {
 }
 
 bool State::old_key_deleted() const {
-  if (old_key_died_early()) return true;
+  if (old_key_died_early() || old_key_found_dead()) return true;
   // Asked about it to put it back, Stripe refused it.
   if (const auto back = probed.find(ActionKind::probe_previous_key); back != probed.end()) {
     if (std::ranges::any_of(back->second.event.probes, dead)) return true;
@@ -169,6 +170,7 @@ struct Apply {
   }
   void operator()(const KeyReceived& e) const {
     s.received = {e, at};
+    s.old_key_refusals = 0;
     s.keys_seen.insert(e.fingerprint);
     if (s.form) s.received_link = s.form->issued.token_hash;
     s.rejected.reset();
@@ -280,7 +282,11 @@ struct Apply {
   void operator()(const Closed& e) const { s.closed = {e, at}; }
   void operator()(const OperatorNudged& e) const { s.nudges.push_back({e, at}); }
   void operator()(const OthersPaged& e) const { s.pages.push_back({e, at}); }
-  void operator()(const OldKeyChecked& e) const { s.old_key_checked = {e, at}; }
+  void operator()(const OldKeyChecked& e) const {
+    s.old_key_checked = {e, at};
+    s.old_key_refusals =
+        s.received && !s.rollback && !s.expiry_requested_at && dead(e.old_key) ? s.old_key_refusals + 1 : 0;
+  }
   // The direct messages so far are the former operator's. A link that is out dies: the new one gets another.
   void operator()(const HandedOver& e) const {
     s.handovers.push_back({e, at});

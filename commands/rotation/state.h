@@ -115,6 +115,7 @@ struct State : Leg {
   std::vector<Happened<OperatorNudged>> nudges;
   std::vector<Happened<OthersPaged>> pages;
   std::optional<Happened<OldKeyChecked>> old_key_checked;  // the newest
+  int old_key_refusals = 0;  // looks at it since the new key came that found it dead, in a row
   std::vector<Happened<HandedOver>> handovers;
   std::optional<TimePoint> expiry_requested_at;  // the last time
   int expiry_requests = 0;
@@ -145,6 +146,8 @@ struct State : Leg {
   Duration planned_grace() const { return compromise ? target.compromise_grace : target.grace; }
   // After this, the old key should be dead; nothing while no key was received.
   std::optional<TimePoint> old_key_deadline() const;
+  // Looked at since the new key came, it was dead twice in a row: one answer may be a slip.
+  bool old_key_found_dead() const { return old_key_refusals >= 2; }
   // The operator chose "Now", or the old key was found dead right after: billing depends on the propagation.
   bool old_key_died_early() const;
   // It was ended at once, then or by a person since: Stripe may not know it any more.

@@ -344,19 +344,52 @@ Message still_alive(const State& s) {
 bool died_before_its_time(const State& s) {
   if (s.recovery() || !s.old_key_died_early()) return false;
   const auto again = s.probed.find(ActionKind::probe_old_again);
-  return s.received->event.grace_chosen == Duration::zero() || again->second.at < *s.old_key_deadline();
+  if (s.received->event.grace_chosen == Duration::zero() || s.old_key_found_dead()) return true;
+  return again != s.probed.end() && again->second.at < *s.old_key_deadline();
+}
+
+// Its time is over, and what still uses it fails.
+bool died_unfinished(const State& s) {
+  return s.old_key_found_dead() && !s.old_key_died_early() && !s.completed;
+}
+
+Message dead_and_unfinished(const State& s) {
+  const std::string text = fmt::format(
+      "*The old key of {} is dead, and its rotation is not finished*{}. {} What still uses the old key fails "
+      "now.\n*What to do*: {} There is no way back to the old key.\nOperator: {}",
+      escape(s.target.name()), s.halted ? ": it stopped " + escape(s.halted->event.sentence) : "",
+      billing_now(s),
+      s.halted ? "mend that, then *Try again* in the operator's DM; any superadmin may take it over with "
+                 "`/rotate hand-over`."
+               : "nothing: the new key is on its way.",
+      mention(s.operator_id));
+  return once("channel_dead_unfinished", Place::team_channel,
+              "The old key of " + s.target.name() + " is dead, and its rotation is not finished",
+              json::array({header("Not finished, and the old key is dead"), section(text),
+                           context("`" + s.id + "`")}));
 }
 
 // "Now" was clicked, or somebody expired it: nothing may be slower than the new key, and everybody must know.
 Message died_early(const State& s) {
+  const bool everywhere = s.stored && s.running.size() == s.target.consumers.size();
+  const std::string meanwhile =
+      everywhere
+          ? "Billing is not affected: every app runs on the new key. Nothing is to be done; the proof begins "
+            "now."
+      : s.halted ? fmt::format(
+                       "{} *What to do*: mend what stopped this rotation, then *Try again* in the operator's "
+                       "DM; there is no way back to the old key.",
+                       billing_now(s))
+                 : fmt::format(
+                       "Billing fails until the new key `{}` runs everywhere; Keyturn puts it there now, "
+                       "without a wait in between. *What to do*: nothing, unless this rotation stops; there "
+                       "is no way back to the old key.",
+                       s.received->event.fingerprint);
   const std::string text = fmt::format(
-      "*The old key of {} died early*: Stripe refuses `{}` already (*Now* was chosen in the dashboard, or "
-      "somebody expired it). Billing fails until the new key `{}` runs everywhere; Keyturn puts it there "
-      "now, "
-      "without a wait in between. *What to do*: nothing, unless this rotation stops; there is no way back to "
-      "the old key.\nOperator: {}",
-      escape(s.target.name()), s.current->event.fingerprint, s.received->event.fingerprint,
-      mention(s.operator_id));
+      "*The old key of {} died early*: Stripe refuses `{}` already (*Now* or a shorter expiration was chosen "
+      "in the "
+      "dashboard, or somebody expired it). {}\nOperator: {}",
+      escape(s.target.name()), s.current->event.fingerprint, meanwhile, mention(s.operator_id));
   return once("channel_died_early", Place::team_channel, "The old key of " + s.target.name() + " died early",
               json::array({header("The old key died early: " + s.target.name()), section(text),
                            context("`" + s.id + "`")}));
@@ -540,6 +573,7 @@ std::vector<Message> messages_for(const State& s, TimePoint now) {
   }
   if (s.recovery() && !s.refused && (asked || stage != Stage::checking)) messages.push_back(dead_at_first(s));
   if (died_before_its_time(s)) messages.push_back(died_early(s));
+  if (died_unfinished(s)) messages.push_back(dead_and_unfinished(s));
   if (s.halted) {
     messages.push_back(halted(s, Place::operator_dm));
     messages.push_back(halted(s, Place::team_channel));

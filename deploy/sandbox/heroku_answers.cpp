@@ -165,6 +165,8 @@ std::string_view name_of(ReleaseState state) {
       return "succeeded";
     case ReleaseState::failed:
       return "failed";
+    case ReleaseState::expired:
+      return "expired";
   }
   return "";
 }

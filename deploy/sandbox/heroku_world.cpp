@@ -161,7 +161,8 @@ HerokuRelease& HerokuWorld::release(HerokuApp& app, std::string description, con
                           .config = app.config,
                           .created = now(),
                           .updated = now(),
-                          .doomed = std::exchange(knobs_.release_fails, false)});
+                          .doomed = std::exchange(knobs_.release_fails, false) || knobs_.release_expires,
+                          .expires = std::exchange(knobs_.release_expires, false)});
   advance();
   return app.releases.back();
 }
@@ -178,7 +179,9 @@ void HerokuWorld::advance() {
 
 void HerokuWorld::settle(HerokuApp& app, HerokuRelease& pending, storage::TimePoint at) {
   pending.updated = at;
-  pending.state = pending.doomed ? ReleaseState::failed : ReleaseState::succeeded;
+  pending.state = pending.expires  ? ReleaseState::expired
+                  : pending.doomed ? ReleaseState::failed
+                                   : ReleaseState::succeeded;
   if (pending.doomed) {
     log_at(app, at, "app[api]", fmt::format("Release v{} command failed", pending.version));
     return;
@@ -483,6 +486,8 @@ bool HerokuWorld::turn_knob(const json& knob) {
   };
   if (kind == "release_fails") {
     knobs_.release_fails = on;
+  } else if (kind == "release_expires") {
+    knobs_.release_expires = on;
   } else if (kind == "release_pending") {
     knobs_.release_pending =
         storage::Duration(static_cast<std::int64_t>(knob.at("seconds").get<double>() * 1000));

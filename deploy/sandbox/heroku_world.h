@@ -3,6 +3,7 @@
 // devcenter.heroku.com/articles/platform-api-reference, /releases, /logging; heroku/platform-api's schema.
 // Time moves when advance() is called (every answer does; World's run() too), so that tests need no sleep.
 // Knobs: {"kind":"release_fails"}           the next release fails: no dyno moves
+//        {"kind":"release_expires"}         the next release expires: no dyno moves
 //        {"kind":"release_pending","seconds":N}
 //        {"kind":"dyno_crashes","on":true}  dynos that start from now on crash
 //        {"kind":"dyno_stuck","on":true}    dynos that start from now on stay "starting"
@@ -35,7 +36,7 @@ namespace keyturn::sandbox {
 
 using ConfigVars = std::map<std::string, std::string>;
 
-enum class ReleaseState { pending, succeeded, failed };
+enum class ReleaseState { pending, succeeded, failed, expired };
 
 struct HerokuRelease {
   std::string id;
@@ -46,7 +47,8 @@ struct HerokuRelease {
   ConfigVars config;  // as it was from this release on
   storage::TimePoint created{};
   storage::TimePoint updated{};
-  bool doomed = false;  // will fail when it is settled
+  bool doomed = false;   // will fail when it is settled
+  bool expires = false;  // ... and be called expired
 };
 
 enum class DynoState { starting, up, crashed };
@@ -142,6 +144,7 @@ class HerokuWorld final : public Vendor {
   };
   struct Knobs {
     bool release_fails = false;
+    bool release_expires = false;
     bool dyno_crashes = false;
     bool dyno_stuck = false;
     bool restart_together = false;

@@ -369,6 +369,7 @@ net::Response InfisicalWorld::login(const json& body) {
   if (who->locked_until > now())
     return refusal(401, "This identity auth method is temporarily locked, please try again later");
   if (!right_secret(*who, body.at("clientSecret"))) return refusal(401, "Invalid credentials");
+  if (knobs_.secret_expired) return refusal(401, "Access denied due to expired client secret");
   if (who->uses_left && (*who->uses_left)-- <= 0)
     return refusal(401, "Access denied due to client secret usage limit reached");
   return hand_out(who->client_id, now());
@@ -696,6 +697,8 @@ bool InfisicalWorld::turn_knob(const json& knob) {
     knobs_.read_only = on;
   } else if (kind == "login_refused") {
     knobs_.login_refused = on;
+  } else if (kind == "secret_expired") {
+    knobs_.secret_expired = on;
   } else if (kind == "v3_only") {
     knobs_.v3_only = on;
   } else if (kind == "ignore_version") {

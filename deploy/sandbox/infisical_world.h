@@ -7,6 +7,7 @@
 //        {"kind":"hidden_value","on":true}   values read as "<hidden-by-infisical>"
 //        {"kind":"read_only","on":true}      every write is 403
 //        {"kind":"login_refused","on":true}  every login is 401
+//        {"kind":"secret_expired","on":true} every login is 401: the client secret's time is over
 //        {"kind":"v3_only","on":true}        an old server: v4 is no route
 //        {"kind":"ignore_version","on":true} an older one still: ?version= is ignored
 //        {"kind":"rotated_secret","name":"STRIPE_RESTRICTED_KEY","environment":"prod","on":true}
@@ -112,6 +113,7 @@ class InfisicalWorld final : public Vendor {
     bool hidden_value = false;
     bool read_only = false;
     bool login_refused = false;
+    bool secret_expired = false;
     bool v3_only = false;
     bool ignore_version = false;
     bool stores_otherwise = false;

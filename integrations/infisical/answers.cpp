@@ -36,6 +36,9 @@ std::string refused_login(const json& body) {
   if (says(body, "temporarily locked")) {
     return "the identity is locked after wrong logins; it opens again by itself (after 5 minutes by default)";
   }
+  if (says(body, "expired client secret"))
+    return "the client secret has expired; make a new one for the bot's identity, and restart the bot with "
+           "it";
   if (says(body, "usage limit"))
     return "the client secret has been used as often as it may be; make a new one";
   return "the client id or client secret was refused";

@@ -37,6 +37,17 @@ test('an unknown target is refused with what was probably meant', async () => {
   await assertRefused(stage, nothingLikeIt, { user: ada, words: /no target/, code: 'unknown_target', command: '/rotate aws moon' });
 });
 
+test('a mistyped command or target of any command is answered with what was probably meant', async () => {
+  const before = await snapshot(stage);
+  for (const [text, meant] of [['staus', 'status'], ['cancle stripe prod', 'cancel stripe prod'], ['cancel stripe prdo', 'cancel stripe prod'],
+    ['rollback stripe prdo', 'rollback stripe prod'], ['expire-now stripe prdo', 'expire-now stripe prod'], ['audit stripe prdo', 'audit stripe prod'],
+    ['hand-over stripe prdo @grace', 'hand-over stripe prod']]) {
+    assert.match(await stage.command(text), new RegExp(`Did you mean .\\/rotate ${meant}`), text);
+  }
+  assert.match(await stage.command('cancel stripe prdo', mel), /Only a superadmin/);
+  assertUntouched(before.state, (await since(stage, before)).state);
+});
+
 test('a key pasted into a command is answered with a warning and kept nowhere', async () => {
   const now = await snapshot(stage);
   const pasted = `rk_${'live'}_${'9xQ'.repeat(33)}`;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "commands/views/messages.h"
 #include "tests/unit/commands/story.h"
 
 namespace keyturn::test {
@@ -377,14 +378,14 @@ TEST_CASE("success forgets the failures before it") {
 TEST_CASE("the team is reminded before the old key expires, and once") {
   Story story;
   story.completed(24h);
-  CHECK(story.decision().wake == *story.state.old_key_deadline() - 1h);
+  CHECK(story.decision().wake <= *story.state.old_key_deadline() - 1h);  // or a look at the old key before
   story.later(23h);
   CHECK(recorded<Reminded>(story.decision()));
   story.conclude();
   CHECK(story.decision().wake == *story.state.old_key_deadline() + 1min);
   Story short_grace;
   short_grace.completed(1h);
-  CHECK(short_grace.decision().wake == *short_grace.state.old_key_deadline() - 15min);
+  CHECK(short_grace.decision().wake <= *short_grace.state.old_key_deadline() - 15min);
 }
 
 TEST_CASE("three refusals in a row make the proof, and an inconclusive answer neither counts nor resets") {
@@ -499,6 +500,66 @@ TEST_CASE("a clock that was wrong for a while and is set back holds up neither p
   CHECK(wants(failing.decision(), ActionKind::store_key));
   failing.happens(failure({ActionKind::store_key, {}}, true));
   CHECK_FALSE(wants(failing.decision(), ActionKind::store_key));
+}
+
+// ---- the old key between the paste and the proof
+
+namespace {
+OldKeyChecked looked(Answer answer) { return {probe("GET /v1/customers", answer)}; }
+
+// The decision's look at the old key, if it asks for one.
+bool looks_at_old_key(const Decision& decision) {
+  return std::ranges::any_of(decision.act,
+                             [](const Action& action) { return action.kind == ActionKind::check_old_key; });
+}
+}  // namespace
+
+TEST_CASE("an old key that dies in the grace is noticed by two looks in a row, told, and proven at once") {
+  Story story;
+  story.completed();
+  story.later(2h);
+  REQUIRE(looks_at_old_key(story.decision()));
+  story.happens(looked(Answer::granted));
+  CHECK_FALSE(looks_at_old_key(story.decision()));
+  story.later(2h);
+  REQUIRE(looks_at_old_key(story.decision()));
+  story.happens(looked(Answer::expired));
+  CHECK_FALSE(story.state.old_key_died_early());  // one answer may be a slip
+  story.later(story.state.target.timing.retry_every);
+  REQUIRE(looks_at_old_key(story.decision()));
+  story.happens(looked(Answer::expired));
+  CHECK(story.state.old_key_died_early());
+  const auto next = story.decision();
+  REQUIRE(next.act.size() == 1);
+  CHECK(next.act.front().kind == ActionKind::take_proof);
+}
+
+TEST_CASE("one refusal among answers is no death") {
+  Story story;
+  story.completed()
+      .later(2h)
+      .happens(looked(Answer::unknown_key))
+      .later(1min)
+      .happens(looked(Answer::granted));
+  CHECK_FALSE(story.state.old_key_died_early());
+  CHECK_FALSE(no_way_back(story.state, story.now));
+}
+
+TEST_CASE("a rotation that stopped until after the old key's time says that billing fails") {
+  Story story;
+  story.received(1h)
+      .happens(healthy_probe(ActionKind::probe_new_key))
+      .happens(healthy_probe(ActionKind::probe_old_again));
+  story.happens(Halted{.action = {ActionKind::store_key, {}}, .sentence = "while storing: no"});
+  story.later(1h + story.state.target.timing.proof_after);
+  REQUIRE(looks_at_old_key(story.decision()));
+  story.happens(looked(Answer::expired))
+      .later(story.state.target.timing.retry_every)
+      .happens(looked(Answer::expired));
+  CHECK_FALSE(story.state.old_key_died_early());
+  CHECK(story.state.old_key_deleted());
+  CHECK(commands::views::billing_now(story.state).find("*The old key is dead*") != std::string::npos);
+  CHECK_FALSE(looks_at_old_key(story.later(1h).decision()));
 }
 
 }  // namespace keyturn::test

@@ -83,7 +83,7 @@ TEST_CASE("a key that was never offered to the store can be set aside, and one t
 TEST_CASE("a stopped rotation reminds the team before the old key expires, and once") {
   Story story;
   story.stored().happens(Halted{.action = {ActionKind::update_consumer, "canary"}, .sentence = "no"});
-  CHECK(story.decision().wake == *story.state.old_key_deadline() - 1h);
+  CHECK(story.decision().wake <= *story.state.old_key_deadline() - 1h);  // or a look at the old key before
   story.later(23h);
   CHECK(recorded<Reminded>(story.decision()));
   story.conclude();
