@@ -42,6 +42,8 @@ namespace {
 constexpr Duration kShutdownLimit = std::chrono::seconds(10);
 constexpr Duration kGaugeInterval = std::chrono::seconds(5);
 constexpr Duration kSlackRetry = std::chrono::seconds(5);
+constexpr Duration kAlarmPause = std::chrono::seconds(15);
+constexpr int kAlarmTries = 240;  // an hour
 // An operator's browser opens six at most; an office behind one address still fits.
 constexpr std::size_t kFormConnectionsPerPeer = 64;
 
@@ -194,6 +196,9 @@ struct App::Parts {
         tasks(io.get_executor(),
               [this](const std::string& task, std::exception_ptr failure) { failed(task, failure); }) {
     announcer.attach(runner);
+    desk.master_key_pasted = [this](const std::string& person) {
+      tasks.spawn("alarm", tell_of_master_key(person));
+    };
     desk.drifts_changed = [this] {
       drift_repairs.start();
       drift_watch.changed();
@@ -277,6 +282,7 @@ struct App::Parts {
   asio::awaitable<void> check_workspace();
   asio::awaitable<void> follow_slack();
   asio::awaitable<void> keep_gauges();
+  asio::awaitable<void> tell_of_master_key(std::string person);
   asio::awaitable<void> supervise();
   asio::awaitable<void> shut_down();
 
@@ -384,6 +390,19 @@ asio::awaitable<void> App::Parts::load() {
   co_await check_sealing_key();
   for (const auto& state : runner.all()) {
     if (state->closed) stages[state->id] = commands::rotation::name_of(commands::rotation::Stage::closed);
+  }
+}
+
+// The journal has it already; the team hears of it as soon as Slack takes it.
+asio::awaitable<void> App::Parts::tell_of_master_key(std::string person) {
+  for (int tries = 0; tries < kAlarmTries; ++tries) {
+    try {
+      co_await slack_desk.post(config.slack.channel, commands::views::master_key_in_command(person), "");
+      co_return;
+    } catch (const integrations::ApiError& error) {
+      log::warning("the alarm about a master key was not posted", {{"why", error.what()}});
+    }
+    co_await net::sleep_for(kAlarmPause);
   }
 }
 

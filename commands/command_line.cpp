@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 
+#include "integrations/credentials.h"
 #include "integrations/stripe/key_format.h"
 
 namespace keyturn::commands {
@@ -205,10 +206,14 @@ std::vector<std::string> words_of(std::string_view text) {
 }
 
 CommandLine read_command_line(std::string_view text) {
-  if (stripe::contains_credential(text)) return HoldsCredential{};
+  const auto is_master = [](std::string_view words) {
+    return integrations::contains_credential(words, integrations::Credential::stripe_secret_key);
+  };
+  if (stripe::contains_credential(text)) return HoldsCredential{is_master(text)};
   const auto words = words_of(text);
   // Again, because taking out marks and invisible characters may have put a key together.
-  if (stripe::contains_credential(join(words.begin(), words.end()))) return HoldsCredential{};
+  const std::string plain = join(words.begin(), words.end());
+  if (stripe::contains_credential(plain)) return HoldsCredential{is_master(plain)};
   if (words.empty()) return HelpCommand{};
   const std::string verb = lower(words.front());
   if (verb == "help" || verb == "--help" || verb == "?") return HelpCommand{};

@@ -40,7 +40,9 @@ struct OffboardCommand {
 };
 struct DueCommand {};
 struct HelpCommand {};
-struct HoldsCredential {};  // somebody pasted a key into Slack: it is now in Slack's own logs
+struct HoldsCredential {  // somebody pasted a key into Slack: it is now in Slack's own logs
+  bool master = false;
+};
 struct NotUnderstood {
   std::string why;  // a sentence, with what was typed escaped by whoever shows it
 };

@@ -29,6 +29,16 @@ asio::awaitable<json> handle(Desk& desk, slack::SlashCommand command, std::strin
   }
   const CommandLine line = read_command_line(command.text);
   storage::wipe(command.text);  // may hold a credential, and nobody needs it any more
+  if (const auto* pasted = std::get_if<HoldsCredential>(&line); pasted && pasted->master) {
+    co_await record_refusal(desk, command.user, command.command, "master_key_in_command", once);
+    if (desk.master_key_pasted) desk.master_key_pasted(command.user);
+    co_return only_you(
+        "*That looks like the account's master key, pasted into Slack.* Keyturn has not kept it, but Slack "
+        "has seen "
+        "it: treat it as leaked and roll it in the dashboard *now*. The team is told. Only the restricted "
+        "key goes "
+        "anywhere, and only into the one-time form.");
+  }
   if (std::holds_alternative<HoldsCredential>(line)) {
     co_await record_refusal(desk, command.user, command.command, "credential_in_command", once);
     co_return only_you(

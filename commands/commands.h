@@ -36,6 +36,8 @@ struct Desk {  // must outlive the commands
   std::function<void()> campaigns_changed = {};
   Drifts drifts = {};  // kept by the drift watch
   std::function<void()> drifts_changed = {};
+  std::function<void(std::string person)> master_key_pasted =
+      {};  // into Slack itself: the team has to hear of it
 };
 
 // The payload of an acknowledgement that only the person sees. `text` is mrkdwn.
@@ -91,12 +93,12 @@ boost::asio::awaitable<std::string> pass_on(Desk& desk, std::string rotation, st
 // Appends an entry about a drift, folds it, and lets those know who follow them.
 boost::asio::awaitable<void> record_drift(Desk& desk, std::string type, nlohmann::json data);
 
-// What was refused stands in the journal too, outside of any rotation.
 // What is to be said about a target that the settings don't have, with the one that was probably meant;
 // nothing: they have it. `verb`: "cancel".
 std::optional<std::string> no_such_target(const Desk& desk, const std::string& provider,
                                           const std::string& environment, std::string_view verb);
 
+// What was refused stands in the journal too, outside of any rotation.
 boost::asio::awaitable<void> record_refusal(Desk& desk, std::string user, std::string what, std::string code,
                                             std::string once);
 

@@ -557,6 +557,18 @@ std::vector<std::string> confirmations(const State& s) {
                                      cut(s.target.dashboard_key_name, 20))};
 }
 
+Message master_key_in_command(const std::string& person) {
+  return once(
+      "channel_master_key_in_command", Place::team_channel,
+      "SEV-1: a Stripe master key was pasted into Slack",
+      json::array(
+          {header("SEV-1: master key"),
+           section("*SEV-1: a Stripe master key was pasted into a slash command* by " + mention(person) +
+                   ". Keyturn kept it nowhere, and Slack has seen it. A master key belongs nowhere "
+                   "but in the dashboard: treat it as leaked and roll it now. Billing is not "
+                   "affected by the alarm.")}));
+}
+
 std::vector<Message> messages_for(const State& s, TimePoint now) {
   std::vector<Message> messages;
   messages.push_back(status(s, now, Place::team_channel));

@@ -57,6 +57,20 @@ test('a key pasted into a command is answered with a warning and kept nowhere', 
   for (const [name, bytes] of artefacts) assert.ok(!bytes.includes(pasted.slice(8, 60)), name);
 });
 
+test('a master key pasted into a command is a SEV-1 for the team, and is kept nowhere', async () => {
+  const now = await snapshot(stage);
+  const pasted = `sk_${'live'}_${'8wK'.repeat(33)}`;
+  assert.match(await stage.command(`stripe prod ${pasted}`, mel), /master key, pasted into Slack.*roll it in the dashboard \*now\*\. The team is told/s);
+  const alarm = await stage.message(ops, /SEV-1: a Stripe master key was pasted into Slack/);
+  assert.match(alarm.all, /<@U0MEMBER>.*treat it as leaked and roll it now/s);
+  const { journal, state } = await since(stage, now);
+  assert.deepEqual(journal.map(({ action, actor, context }) => [action, actor, context.code]), [['command.refused', mel, 'master_key_in_command']]);
+  assertUntouched(now.state, state);
+  const artefacts = (await stage.artefacts()).filter(([name]) => name !== 'slack traffic'); // Slack itself brought it
+  for (const [name, bytes] of artefacts) assert.ok(!bytes.includes(pasted.slice(8, 60)), name);
+  assert.ok(!alarm.all.includes(pasted.slice(8, 40)));
+});
+
 test('help and status answer everybody, each alone, and change nothing', async () => {
   const before = await snapshot(stage);
   for (const text of ['help', '']) {

@@ -105,7 +105,7 @@ TEST_CASE("a pasted key of any kind is recognised, and nothing of it is kept") {
          {key, "stripe prod " + key, "stripe prod --compromise " + key, "`" + key + "`",
           "\u201c" + key + "\u201d", "<http://x|" + key + ">", "stripe\n" + key}) {
       const CommandLine line = read_command_line(text);
-      CHECK(std::holds_alternative<HoldsCredential>(line));
+      REQUIRE(std::holds_alternative<HoldsCredential>(line));
       CHECK(everything_in(line).empty());
     }
   }
