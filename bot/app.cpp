@@ -7,6 +7,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "bot/intake/intake.h"
@@ -196,8 +198,8 @@ struct App::Parts {
         tasks(io.get_executor(),
               [this](const std::string& task, std::exception_ptr failure) { failed(task, failure); }) {
     announcer.attach(runner);
-    desk.master_key_pasted = [this](const std::string& person) {
-      tasks.spawn("alarm", tell_of_master_key(person));
+    desk.master_key_seen = [this](std::string where, const std::string& sight) {
+      if (master_keys_told.insert(sight).second) tasks.spawn("alarm", tell_of_master_key(std::move(where)));
     };
     desk.drifts_changed = [this] {
       drift_repairs.start();
@@ -282,7 +284,7 @@ struct App::Parts {
   asio::awaitable<void> check_workspace();
   asio::awaitable<void> follow_slack();
   asio::awaitable<void> keep_gauges();
-  asio::awaitable<void> tell_of_master_key(std::string person);
+  asio::awaitable<void> tell_of_master_key(std::string where);
   asio::awaitable<void> supervise();
   asio::awaitable<void> shut_down();
 
@@ -303,6 +305,7 @@ struct App::Parts {
   commands::rotation::RealPerformer performer;
   commands::Announcer announcer;
   std::map<std::string, std::string> stages;  // what the log said last, by rotation
+  std::set<std::string> master_keys_told;     // sights that the team has been told of
   commands::rotation::Runner runner;
   commands::Authority authority;
   commands::Desk desk;
@@ -393,11 +396,11 @@ asio::awaitable<void> App::Parts::load() {
   }
 }
 
-// The journal has it already; the team hears of it as soon as Slack takes it.
-asio::awaitable<void> App::Parts::tell_of_master_key(std::string person) {
+// The team hears of it as soon as Slack takes it; of one that is still there after a restart, again.
+asio::awaitable<void> App::Parts::tell_of_master_key(std::string where) {
   for (int tries = 0; tries < kAlarmTries; ++tries) {
     try {
-      co_await slack_desk.post(config.slack.channel, commands::views::master_key_in_command(person), "");
+      co_await slack_desk.post(config.slack.channel, commands::views::master_key_seen(where), "");
       co_return;
     } catch (const integrations::ApiError& error) {
       log::warning("the alarm about a master key was not posted", {{"why", error.what()}});

@@ -31,7 +31,8 @@ asio::awaitable<json> handle(Desk& desk, slack::SlashCommand command, std::strin
   storage::wipe(command.text);  // may hold a credential, and nobody needs it any more
   if (const auto* pasted = std::get_if<HoldsCredential>(&line); pasted && pasted->master) {
     co_await record_refusal(desk, command.user, command.command, "master_key_in_command", once);
-    if (desk.master_key_pasted) desk.master_key_pasted(command.user);
+    if (desk.master_key_seen)
+      desk.master_key_seen("pasted into a slash command by " + views::mention(command.user), once);
     co_return only_you(
         "*That looks like the account's master key, pasted into Slack.* Keyturn has not kept it, but Slack "
         "has seen "

@@ -36,8 +36,9 @@ struct Desk {  // must outlive the commands
   std::function<void()> campaigns_changed = {};
   Drifts drifts = {};  // kept by the drift watch
   std::function<void()> drifts_changed = {};
-  std::function<void(std::string person)> master_key_pasted =
-      {};  // into Slack itself: the team has to hear of it
+  // A master key was seen where a rotation doesn't look: the team has to hear of it. `where`: "found in
+  // Infisical", as mrkdwn. Once for each `sight`.
+  std::function<void(std::string where, std::string sight)> master_key_seen = {};
 };
 
 // The payload of an acknowledgement that only the person sees. `text` is mrkdwn.

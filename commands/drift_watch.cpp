@@ -127,10 +127,19 @@ asio::awaitable<TimePoint> DriftWatch::watch_if_due(Target target, Duration paus
   co_return due;
 }
 
+void DriftWatch::look_for_master_key(const storage::Secret& value, const std::string& where) {
+  const bool master =
+      stripe::classify_paste(value.expose(), integrations::Mode::live) == stripe::Pasted::master_key;
+  if (master && desk_.master_key_seen)
+    desk_.master_key_seen(views::escape(where), where + " " + systems_.vault.fingerprint(value));
+}
+
 asio::awaitable<std::string> DriftWatch::stored_key(Target target) {
   const auto stored = co_await systems_.store.read(target.store, std::nullopt);
   if (!stored.value || stored.hidden)
     rotation::fail(System::infisical, "Infisical hides the secret's value", /*can_retry=*/false);
+  look_for_master_key(*stored.value, fmt::format("found in Infisical, under {} ({})", target.store.name,
+                                                 target.store.environment));
   co_return systems_.vault.fingerprint(*stored.value);
 }
 
@@ -183,7 +192,10 @@ asio::awaitable<void> DriftWatch::look_at_app(ConsumerTarget consumer, std::stri
   std::string why;
   try {
     const auto config = co_await systems_.consumer.config(consumer.app, consumer.variable);
-    if (config.value) held = systems_.vault.fingerprint(*config.value);
+    if (config.value) {
+      held = systems_.vault.fingerprint(*config.value);
+      look_for_master_key(*config.value, "found in the configuration of " + consumer.app);
+    }
     seen = true;
   } catch (const integrations::ApiError& error) {
     why = error.what();

@@ -37,6 +37,7 @@ class DriftWatch {
   boost::asio::awaitable<std::optional<storage::TimePoint>> watch(Target target);
   boost::asio::awaitable<DriftLook> look(Target target, std::string stored);
   boost::asio::awaitable<void> look_at_app(ConsumerTarget consumer, std::string& held, bool& seen);
+  void look_for_master_key(const storage::Secret& value, const std::string& where);
   boost::asio::awaitable<std::string> stored_key(Target target);
   boost::asio::awaitable<void> tell_of(Drift drift);
   boost::asio::awaitable<void> end(std::string id);

@@ -557,16 +557,15 @@ std::vector<std::string> confirmations(const State& s) {
                                      cut(s.target.dashboard_key_name, 20))};
 }
 
-Message master_key_in_command(const std::string& person) {
+Message master_key_seen(const std::string& where) {
   return once(
-      "channel_master_key_in_command", Place::team_channel,
-      "SEV-1: a Stripe master key was pasted into Slack",
+      "channel_master_key_seen", Place::team_channel, "SEV-1: a Stripe master key was seen",
       json::array(
           {header("SEV-1: master key"),
-           section("*SEV-1: a Stripe master key was pasted into a slash command* by " + mention(person) +
-                   ". Keyturn kept it nowhere, and Slack has seen it. A master key belongs nowhere "
-                   "but in the dashboard: treat it as leaked and roll it now. Billing is not "
-                   "affected by the alarm.")}));
+           section("*SEV-1: a Stripe master key was* " + where +
+                   ". Keyturn kept it nowhere. A master key belongs nowhere but in the dashboard: treat it "
+                   "as leaked and roll it now, then find out who put it there. Billing is not affected "
+                   "by the alarm.")}));
 }
 
 std::vector<Message> messages_for(const State& s, TimePoint now) {

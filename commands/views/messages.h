@@ -26,8 +26,9 @@ struct Message {
 // A message that is posted once and stays as it is.
 Message once(std::string slot, Place place, std::string text, nlohmann::json blocks);
 
-// The alarm about a master key in a slash command, outside of any rotation.
-Message master_key_in_command(const std::string& person);
+// The alarm about a master key that was seen outside of any rotation. `where`: "found in Infisical", as
+// mrkdwn.
+Message master_key_seen(const std::string& where);
 
 // In the order in which they belong into the channel and the DM.
 std::vector<Message> messages_for(const rotation::State& state, storage::TimePoint now);

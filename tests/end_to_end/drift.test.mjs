@@ -183,3 +183,16 @@ test('a living key that somebody put into Infisical after the close, and not int
     ['drift.found', 'drift.posted', 'drift.ended', 'drift.settled']);
   await assertNowhere(stage, stage.keys);
 });
+
+test('a master key that somebody puts into an app or into Infisical between rotations is a SEV-1, once, with its place', async (t) => {
+  const stage = await rotated(t);
+  const master = `sk_${'live'}_${'6mT'.repeat(33)}`;
+  await stage.act('/heroku/config', { app: 'raxx-api-prod', name: 'STRIPE_RESTRICTED_KEY', value: master });
+  const inApp = await told(stage, /SEV-1: a Stripe master key was\* found in the configuration of raxx-api-prod/);
+  assert.match(inApp.all, /treat it as leaked and roll it now, then find out who put it there/);
+  await told(stage, /raxx-api-prod does not hold the key of stripe prod/);
+  await stage.act('/infisical/put', { environment: 'prod', name: 'STRIPE_RESTRICTED_KEY', value: master });
+  await told(stage, /SEV-1: a Stripe master key was\* found in Infisical, under STRIPE_RESTRICTED_KEY \(prod\)/);
+  assert.equal(await count(stage, /SEV-1: a Stripe master key was/), 2, 'once for each place');
+  await assertNowhere(stage, [master]);
+});

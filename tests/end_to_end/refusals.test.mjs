@@ -61,7 +61,7 @@ test('a master key pasted into a command is a SEV-1 for the team, and is kept no
   const now = await snapshot(stage);
   const pasted = `sk_${'live'}_${'8wK'.repeat(33)}`;
   assert.match(await stage.command(`stripe prod ${pasted}`, mel), /master key, pasted into Slack.*roll it in the dashboard \*now\*\. The team is told/s);
-  const alarm = await stage.message(ops, /SEV-1: a Stripe master key was pasted into Slack/);
+  const alarm = await stage.message(ops, /SEV-1: a Stripe master key was\* pasted into a slash command by/);
   assert.match(alarm.all, /<@U0MEMBER>.*treat it as leaked and roll it now/s);
   const { journal, state } = await since(stage, now);
   assert.deepEqual(journal.map(({ action, actor, context }) => [action, actor, context.code]), [['command.refused', mel, 'master_key_in_command']]);
