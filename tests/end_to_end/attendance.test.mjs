@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ada, adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
-import { assertUntouched, oneRotation, since, snapshot } from './support/world.mjs';
+import { assertUntouched, oneRotation, said, since, snapshot } from './support/world.mjs';
 
 const grace = 'U0GRACE'; // another superadmin
 const gracesMessages = 'D0GRACE';
@@ -20,8 +20,10 @@ const count = async (stage, channel, pattern) => (await stage.messages(channel))
 
 test('boxes that nobody ticks: a nag, one page across a crash, and another superadmin finishes', async (t) => {
   const stage = await open(t);
+  const before = await snapshot(stage);
   await stage.start();
-  await stage.message(adasMessages, /waits for you/);
+  const nag = await stage.message(adasMessages, /waits for you/);
+  assert.match(nag.all, /The checks are done\. [^]*Tick the boxes in the message above and press \*I'm ready\*, or press \*Cancel\*/);
   await stage.message(ops, /waits for its operator/);
   await stage.bot.stop('SIGKILL');
   await stage.startBot();
@@ -30,8 +32,15 @@ test('boxes that nobody ticks: a nag, one page across a crash, and another super
   assert.equal(await count(stage, adasMessages, /rotation of stripe prod waits for you/), 1, 'one nag');
 
   const page = await stage.message(ops, /waits for its operator/);
-  assert.match(page.all, /<@U0GRACE>/);
-  assert.match(page.all, /still works/);
+  assert.match(page.all, /Nobody comes: stripe prod[^]*<@U0GRACE>[^]*waits for its operator, <@U0ADMIN>\*, to tick the boxes before the dashboard/);
+  assert.match(page.all, /The current key `[0-9a-f-]+` still works[^]*billing is not affected yet/);
+  assert.match(page.all, /But "Rotate API key" may have been clicked: then it dies when its grace is over, and billing fails/);
+  const waited = await since(stage, before);
+  assertUntouched(before.state, waited.state);
+  const alone = waited.journal.filter(({ action }) => /operator\.(nudged|others_paged)/.test(action));
+  assert.deepEqual(alone.map(({ action, actor }) => [action, actor]),
+    [['secret.rotate.operator.nudged', 'keyturn'], ['secret.rotate.operator.others_paged', 'keyturn']]);
+  assert.deepEqual([alone[0].context.why, alone[1].context.people], ['boxes_unticked', [grace]]);
   await stage.click(page, 'rotation_take_over', undefined, grace);
   await stage.message(adasMessages, /handed over to <@U0GRACE>/);
   await stage.message(ops, /goes on with <@U0GRACE>/);
@@ -42,6 +51,7 @@ test('boxes that nobody ticks: a nag, one page across a crash, and another super
   assert.equal((await stage.submit(link, key)).state, 'received');
   assert.equal((await stage.closed()).context.outcome, 'rotated');
   assert.equal((await stage.entry('secret.rotate.completed')).context.actor, grace);
+  assert.deepEqual((await since(stage, before)).writes, oneRotation);
   assert.equal(await count(stage, adasMessages, /What only you can check|form#/), 0, 'nothing is left to press for ada');
   await assertNowhere(stage, stage.keys);
 });
@@ -118,14 +128,23 @@ test('cancelled after the steps were shown: the team reads what to look for, and
 
 test('a hand-over is refused for strangers, for guests and for names that were only typed', async (t) => {
   const stage = await open(t);
+  await stage.act('/fault', { system: 'slack', kind: 'group', id: 'S0SUPER', users: [ada, grace, 'U0GUEST'] });
   assert.match(await stage.command('hand-over stripe prod @grace'), /No rotation/);
   await stage.start();
   await stage.message(adasMessages, /What only you can check/);
+  const before = await snapshot(stage);
+  assert.match(await stage.command('hand-over stripe prod @guy'), /^A guest can't rotate a key\. Nothing has changed\.$/);
+  const { actor, context } = await stage.entry('command.refused');
+  assert.deepEqual([actor, context], [ada, { command: '/rotate hand-over stripe prod U0GUEST', code: 'receiver_not_allowed' }]);
   assert.match(await stage.command('hand-over stripe prod @grace', 'U0MEMBER'), /Only a superadmin/);
   assert.match(await stage.command('hand-over stripe prod @mel'), /no superadmin/);
   assert.match(await stage.command('hand-over stripe prod @nobody'), /Pick the person/);
   assert.match(await stage.command('hand-over stripe prod @ada'), /already/);
   assert.ok(!(await stage.actions()).includes('secret.rotate.operator.handed_over'));
+  const now = await since(stage, before);
+  assert.deepEqual([...new Set(now.said.filter(({ text }) => !/waits for/.test(text)).map(({ to }) => to))].sort(), [ada, 'U0MEMBER'],
+    'the guest hears nothing of it');
+  assertUntouched(before.state, now.state);
 });
 
 test('an old key is ended early, and its death is proven at once', async (t) => {
@@ -149,4 +168,95 @@ test('an old key is ended early, and its death is proven at once', async (t) => 
   assert.equal((await stage.closed(15000)).context.outcome, 'rotated');
   await stage.message(ops, /is dead\./);
   await stage.message(adasMessages, /It is proven dead/);
+});
+
+test('cancelled after the click in the dashboard: the next start takes that same key, and the old one dies', async (t) => {
+  const stage = await Stage.open({ settings: { grace: '20s' } });
+  t.after(() => stage.close());
+  await stage.startBot();
+  const before = await snapshot(stage);
+  const old = await stage.currentKey();
+  await stage.start();
+  await stage.confirm();
+  const first = await stage.link();
+  const key = await stage.rotateInDashboard(20);
+  assert.match(await stage.command('cancel stripe prod'), /the key in use is expiring: start again and paste the new one/);
+  assert.equal((await stage.closed()).context.outcome, 'cancelled');
+  assert.deepEqual((await since(stage, before)).writes, []);
+  assert.equal(await stage.currentKey(), old, 'billing runs on the key that is expiring');
+
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link(first.ts);
+  assert.equal((await stage.submit(first, key, 20)).state, 'cancelled', 'the first link takes nothing');
+  assert.equal((await stage.submit(link, key, 20)).state, 'received');
+  const closed = () => stage.journal().then((journal) => journal.filter(({ action }) => action === 'secret.rotate.closed'));
+  await until('the second one to be closed', async () => (await closed()).length === 2, 50000);
+  assert.deepEqual((await closed()).map(({ context }) => context.outcome), ['cancelled', 'rotated']);
+  await stage.message(ops, /The old key of stripe prod is proven dead/);
+  assert.equal(await stage.currentKey(), key);
+  const now = await since(stage, before);
+  assert.deepEqual(now.writes, oneRotation);
+  const oldKey = now.state.stripe.keys.find(({ masked }) => masked.endsWith(old.slice(-6)));
+  assert.equal(oldKey.status, 'expired');
+  assert.equal(now.journal.filter(({ action }) => /old_key\.proven_dead|new_key\.stored|rotate\.completed/.test(action)).length, 3);
+  assert.ok(!now.said.some(({ text }) => /died early|is dead\*: Stripe/.test(text)));
+  await assertNowhere(stage, [old, ...stage.keys]);
+});
+
+// ---- Buttons that stand there after their time: Slack takes none of our updates, so people see what was.
+const deaf = (stage) => stage.act('/fault', { system: 'slack', kind: 'error', method: 'chat.update', error: 'internal_error', times: 100000 });
+const hear = (stage, user, pattern) => until(`${user} to be told ${pattern}`, async () =>
+  (await said(stage)).some((each) => each.to === user && pattern.test(each.text)));
+
+test('the boxes that are confirmed, and Try again when nothing is stopped any more, say so to who presses them late', async (t) => {
+  const stage = await Stage.open({ settings: { grace: '60s' } });
+  t.after(() => stage.close());
+  await stage.startBot();
+  const before = await snapshot(stage);
+  await stage.start();
+  const boxes = await stage.message(adasMessages, /What only you can check/);
+  await deaf(stage);
+  const state = { prerequisites: { confirmations: ['0', '1', '2'] } };
+  await stage.click(boxes, 'rotation_ready', state);
+  const link = await stage.link();
+  await stage.click(boxes, 'rotation_ready', state);
+  await hear(stage, ada, /^That is confirmed already\.$/);
+  await stage.click(boxes, 'rotation_ready', state, grace);
+  await hear(stage, grace, /^Only the operator of this rotation can do that\.$/);
+  assert.equal((await stage.actions()).filter((action) => action === 'secret.rotate.operator.confirmed').length, 1);
+  assertUntouched(before.state, (await since(stage, before)).state);
+
+  await stage.act('/fault', { system: 'slack', kind: 'clear' });
+  await stage.act('/fault', { system: 'infisical', kind: 'read_only' });
+  assert.equal((await stage.submit(link, await stage.rotateInDashboard(60), 60)).state, 'received');
+  const stopped = await stage.message(adasMessages, /stopped; it waits for a person/);
+  await deaf(stage);
+  await stage.act('/fault', { system: 'infisical', kind: 'clear' });
+  await stage.click(stopped, 'rotation_retry');
+  await stage.message(ops, /is rotated\./, 30000);
+  await stage.click(stopped, 'rotation_retry');
+  await hear(stage, ada, /^Nothing waits for a retry\.$/);
+  const now = await since(stage, before);
+  assert.equal(now.journal.filter(({ action }) => action === 'secret.rotate.retry_requested').length, 1);
+  assert.deepEqual(now.writes.filter((write) => write.startsWith('heroku')), oneRotation.slice(1));
+  await assertNowhere(stage, stage.keys);
+});
+
+test('a button of a rotation that is over no longer does anything, and says that', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  await stage.start();
+  const boxes = await stage.message(adasMessages, /What only you can check/);
+  await deaf(stage);
+  await stage.command('cancel stripe prod');
+  await stage.closed();
+  const before = await snapshot(stage);
+  await stage.click(boxes, 'rotation_ready', { prerequisites: { confirmations: ['0', '1', '2'] } });
+  await hear(stage, ada, /^This rotation is over; the button no longer does anything\.$/);
+  const now = await since(stage, before);
+  assert.deepEqual(now.journal, []);
+  assert.equal(now.asked, 0);
+  assertUntouched(before.state, now.state);
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ada, adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
+import { assertUntouched, snapshot } from './support/world.mjs';
 
 const count = async (stage, pattern) => (await stage.messages(ops)).filter(({ all }) => pattern.test(all)).length;
 const marks = async (stage, action) => (await stage.journal()).filter((entry) => entry.action === action)
@@ -46,6 +47,28 @@ test('a key that comes due is reminded of, each reminder once across a crash, an
   assert.equal(await count(stage, /due soon|is overdue/), intended.length, 'and once');
   assert.ok(intended.length - before <= 3);
   await assertNowhere(stage, stage.keys);
+});
+
+test('three reminders come before the day, one each time after it, and people are named only when it is late', async (t) => {
+  const stage = await open(t, '45s'); // for 90 days: 2 days are a second, and it is late from 7.5 s on
+  const before = await snapshot(stage);
+  const late = await stage.message(ops, /<@U0ADMIN> <@U0GRACE> \*The rotation of stripe prod is overdue/, 80000);
+  assert.match(late.all, /\*What to do\*: `\/rotate stripe prod`, about ten minutes/);
+  const intended = (await stage.journal()).filter(({ action }) => action === 'key.reminder.intended');
+  const sent = intended.map(({ context: { name } }) => name.split(' ').at(-1));
+  assert.deepEqual(sent.slice(0, 3), ['ahead_1', 'ahead_2', 'ahead_3']);
+  assert.deepEqual(sent.slice(3), ['overdue_0', 'overdue_1', 'overdue_2', 'overdue_3']);
+  for (const [i, { actor, context: { target, text } }] of intended.entries()) {
+    assert.deepEqual([actor, target], ['keyturn', 'stripe prod']);
+    assert.match(text, i < 3 ? /\*The rotation of stripe prod is due soon\*/ : /\*The rotation of stripe prod is overdue\*/);
+    assert.equal(/<@/.test(text), i === 6, `${sent[i]}: whether people are named`);
+    assert.ok((await stage.messages(ops)).some(({ all }) => all.includes(text)), `${sent[i]} stands in the channel`);
+  }
+  const [{ context: { due } }] = intended;
+  const ahead = intended.slice(0, 3).map(({ at }) => (Date.parse(due) - Date.parse(at)) / 1000);
+  for (const [i, seconds] of [14, 7, 1].map((days) => days / 2).entries())
+    assert.ok(ahead[i] <= seconds + 0.1 && ahead[i] > seconds - 1.5, `${sent[i]} came ${ahead[i]} seconds ahead`);
+  assertUntouched(before.state, await stage.state());
 });
 
 test('a key that somebody rotates by hand is noticed before anybody is reminded', async (t) => {

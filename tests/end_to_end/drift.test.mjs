@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ada, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
-import { since, snapshot } from './support/world.mjs';
+import { assertUntouched, said, since, snapshot } from './support/world.mjs';
 
 const often = { drift_every: '300ms' };
 
@@ -195,4 +195,23 @@ test('a master key that somebody puts into an app or into Infisical between rota
   await told(stage, /SEV-1: a Stripe master key was\* found in Infisical, under STRIPE_RESTRICTED_KEY \(prod\)/);
   assert.equal(await count(stage, /SEV-1: a Stripe master key was/), 2, 'once for each place');
   await assertNowhere(stage, [master]);
+});
+
+test('the repair of a drift that is over does nothing any more, and says so to who presses it', async (t) => {
+  const stage = await rotated(t);
+  await rollBackTheCode(stage);
+  const alarm = await told(stage, /raxx-api-prod does not hold the key of stripe prod/);
+  // Slack takes no update, so the button still stands there.
+  await stage.act('/fault', { system: 'slack', kind: 'error', method: 'chat.update', error: 'internal_error', times: 100000 });
+  await stage.act('/heroku/config', { app: 'raxx-api-prod', name: 'STRIPE_RESTRICTED_KEY', value: stage.newKey });
+  await until('the drift to be over', async () => (await stage.actions()).includes('drift.ended'), 20000);
+  const before = await snapshot(stage);
+  await stage.click(alarm, 'drift_repair', {}, ada);
+  await until('ada to be told', async () => (await said(stage)).some(({ to, text }) =>
+    to === ada && /^This is over; the button no longer does anything\.$/.test(text)));
+  const now = await since(stage, before);
+  assert.deepEqual(now.journal, []);
+  assert.deepEqual(now.said.map(({ to }) => to), [ada]);
+  assertUntouched(before.state, now.state);
+  assert.equal(await stage.currentKey(), stage.newKey);
 });

@@ -4,8 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { Agent, get } from 'node:https';
 import { test } from 'node:test';
-import { adasMessages, assertNowhere, Stage } from './support/stage.mjs';
+import { ada, adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
+import { assertRotatedOnce, assertUntouched, oneRotation, since, snapshot } from './support/world.mjs';
 
 test('looking costs nothing, and of sixty posts at once one wins', async (t) => {
   const stage = await Stage.open();
@@ -194,4 +195,115 @@ test('a renewed certificate is taken up without a restart, and who is connected 
   assert.deepEqual([(await fresh()).CN, (await fresh()).status], ['renewed', 200]);
   assert.deepEqual(await look(kept), first, 'the same connection');
   assert.ok(!stage.bot.ended);
+});
+
+// ---- What is pasted. Sent as a program would that has no page in front of it: the server's own words, not the page's.
+async function asked(t) {
+  const stage = await Stage.open({ settings: { grace: '60s' } });
+  t.after(() => stage.close());
+  await stage.startBot();
+  const atFirst = await snapshot(stage);
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  link.seen = stage.look(link); // once, as a page does
+  await link.seen;
+  return { stage, link, atFirst };
+}
+
+// Refused to the operator's face, with its code in the journal; nobody else hears of it, no vendor is asked about it, and
+// the link is as good as before.
+async function assertPasteRefused({ stage, link }, pasted, code, words, left) {
+  const before = await snapshot(stage);
+  const answer = await stage.submit(link, pasted);
+  assert.deepEqual([answer.state, answer.code, answer.alarm, answer.attempts_left], ['refused', code, false, left]);
+  assert.match(answer.sentence, words);
+  const now = await since(stage, before);
+  assert.deepEqual(now.journal.map(({ action, actor, context }) => ({ action, actor, context })),
+    [{ action: 'secret.rotate.form.paste_refused', actor: ada, context: { code, attempts_left: left } }]);
+  assert.deepEqual([now.said, now.asked], [[], 0]);
+  assertUntouched(before.state, now.state);
+  assert.equal((await stage.look(link)).state, 'open');
+}
+async function assertGoesOn({ stage, link, atFirst }, pasted, key) {
+  assert.equal((await stage.submit(link, pasted, 60)).state, 'received');
+  await stage.message(ops, /is rotated\./, 30000);
+  assert.equal(await stage.currentKey(), key);
+  assert.deepEqual((await since(stage, atFirst)).writes, oneRotation);
+  await assertNowhere(stage, stage.keys);
+}
+
+test('the old key that is pasted again is named, and so are two keys at once; the link is not spent', async (t) => {
+  const at = await asked(t);
+  const { stage } = at;
+  const old = await stage.currentKey();
+  const key = await stage.rotateInDashboard(60);
+  await assertPasteRefused(at, old, 'same_key',
+    /^This is the key that is in use now\. Paste the new one, which the dashboard shows once, right after "Rotate API key"\.$/, 4);
+  await assertPasteRefused(at, `${old}\n${key}`, 'several', /^This is more than one word or line; paste only the key, a key that starts with rk_live_\.$/, 3);
+  await assertPasteRefused(at, old + key, 'several', /more than one word or line/, 2);
+  await assertGoesOn(at, key, key);
+  await assertNowhere(stage, [old]);
+});
+
+test('an organization key, a masked one, a cut one and a setting are each named in words, and nothing is spent', async (t) => {
+  const at = await asked(t);
+  const key = await at.stage.rotateInDashboard(60);
+  const organization = `sk_${'org'}_${'live'}_${'Ab3'.repeat(33)}`;
+  const wrong = [
+    [organization, 'organization_key', /^This is an organization key \(sk_org\); copy the restricted key of the account instead/],
+    [`rk_live_****${key.slice(-4)}`, 'masked', /^This is the masked display of a key; click the value in the dashboard to copy the whole key/],
+    [key.slice(0, 20), 'truncated', /^This is only the beginning of a key; click the value in the dashboard to copy the whole key/],
+    [`STRIPE_RESTRICTED_KEY=${key}`, 'assignment', /^This is a setting \(NAME=value\); paste only the value/],
+  ];
+  for (const [i, [pasted, code, words]] of wrong.entries()) await assertPasteRefused(at, pasted, code, words, 4 - i);
+  await assertGoesOn(at, key, key);
+  await assertNowhere(at.stage, [organization]);
+});
+
+test('a key that comes with quotes, zero-width characters and a line break around it is tidied, and rotated to', async (t) => {
+  const at = await asked(t);
+  const key = await at.stage.rotateInDashboard(60);
+  const pasted = `\ufeff \u201c\u200b"${key.slice(0, 30)}\u200b${key.slice(30)}"\u200d\u201d\u00a0\r\n`;
+  await assertGoesOn(at, pasted, key);
+  const { context } = await at.stage.entry('secret.rotate.new_key.received');
+  assert.doesNotMatch(JSON.stringify(context), /rk_/);
+  assert.ok(!(await at.stage.actions()).some((action) => /paste_refused|rejected|halted/.test(action)));
+});
+
+test('a link that is opened twice, and by a crawler, is journaled and shown, and still takes the key', async (t) => {
+  const stage = await Stage.open();
+  t.after(() => stage.close());
+  await stage.startBot();
+  const atFirst = await snapshot(stage);
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  const before = await snapshot(stage);
+  const opened = async () => (await since(stage, before)).journal;
+  for (const method of ['GET', 'HEAD']) await fetch(link.address, { method }); // what a crawler sees: the token is not in it
+  assert.deepEqual(await opened(), []);
+  for (const channel of [ops, adasMessages]) assert.ok(!(await stage.messages(channel)).some(({ all }) => /form opened/.test(all)));
+
+  for (const times of [0, 1]) {
+    const { state, opened_before: those } = await stage.look(link);
+    assert.equal(state, 'open');
+    assert.equal(those.length, times, 'whoever looks is told who has looked before');
+  }
+  const entries = await opened();
+  assert.deepEqual(entries.map(({ action, actor, context }) => [action, actor, Object.keys(context)]),
+    Array(2).fill(['secret.rotate.form.opened', 'link_holder', ['peer']]));
+  for (const channel of [ops, adasMessages]) {
+    const { all } = await stage.message(channel, /\(form opened\)/);
+    assert.match(all, /<@U0ADMIN> rotates the key in the dashboard and pastes the new one into the form \(form opened\)/);
+  }
+  const now = await since(stage, before);
+  assert.deepEqual(now.said, [], 'in the messages that stood there');
+  assertUntouched(before.state, now.state);
+
+  const key = await stage.rotateInDashboard(7);
+  assert.equal((await stage.submit(link, key)).state, 'received');
+  assert.equal((await stage.closed()).context.outcome, 'rotated');
+  await assertRotatedOnce(stage, atFirst, key);
+  await assertNowhere(stage, stage.keys);
 });

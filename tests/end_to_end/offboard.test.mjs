@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ada, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
-import { assertRefused, assertUntouched, said, snapshot } from './support/world.mjs';
+import { assertRefused, assertUntouched, oneRotation, said, since, snapshot } from './support/world.mjs';
 
 const grace = 'U0GRACE'; // another superadmin
 const gracesMessages = 'D0GRACE';
@@ -201,4 +201,86 @@ test('who leaves cannot go on by the buttons either, nor take over', async (t) =
   await refused(/is being offboarded/);
   assert.ok(!(await stage.actions()).some((action) => /operator\.confirmed|form\.issued/.test(action)));
   assertUntouched(before.state, await stage.state());
+});
+
+// One whole rotation of either target, by the steps that a person takes.
+const targets = {
+  'stripe prod': { name: 'raxx-billing', mode: 'live', app: 'raxx-api-prod' },
+  'stripe staging': { name: 'raxx-billing-test', mode: 'test', app: 'raxx-api-staging' },
+};
+async function handOver(stage, target, user, messages) {
+  const { name, mode } = targets[target];
+  await until('the boxes', async () => (await stage.message(messages, /What only you can check/)).all.includes(target));
+  const after = (await stage.messages(messages)).findLast(({ all }) => /What only you can check/.test(all)).ts;
+  await stage.confirm({ user, channel: messages });
+  const link = await stage.link(after, messages);
+  const { key } = await stage.act('/stripe/rotate', { name, mode, expires_in_seconds: 7 });
+  stage.keys.push(key);
+  assert.equal((await stage.submit(link, key)).state, 'received');
+  return key;
+}
+const closings = async (stage) => (await stage.journal()).filter(({ action }) => action === 'secret.rotate.closed');
+const pressRow = async (stage, target, user) => {
+  const { ts, channel, blocks } = await board(stage);
+  const { block_id: row } = blocks.find(({ text, accessory }) => accessory && text.text.startsWith(`*${target}*`));
+  await stage.act('/slack/click', { user, channel, ts, action_id: button, block_id: row });
+};
+
+test('two targets on one board, the older key first, and both are rotated to the end', async (t) => {
+  const stage = await open(t);
+  const order = ['stripe staging', 'stripe prod']; // not the order of the settings
+  for (const [i, target] of order.entries()) {
+    await stage.start(target);
+    await handOver(stage, target, ada, 'D0ADMIN');
+    await until(`${target} to be closed`, async () => (await closings(stage)).length === i + 1, 40000);
+  }
+  const before = await snapshot(stage);
+  assert.match(await stage.command('offboard @ada', grace), /2 targets that <@U0ADMIN> touched/);
+  const todo = await board(stage, /\*0 of 2 need nothing any more/);
+  assert.match(todo.all, /\*stripe staging\* {2}· {2}\*to do\*[^]*\*stripe prod\* {2}· {2}\*to do\*/);
+  assert.deepEqual((await stage.entry('offboard.started')).context.targets, order);
+  assertUntouched(before.state, await stage.state());
+
+  for (const [i, target] of order.entries()) {
+    await pressRow(stage, target, grace);
+    await told(stage, grace, new RegExp(`Rotation of ${target} started`));
+    const key = await handOver(stage, target, grace, gracesMessages);
+    await until(`${target} to be closed`, async () => (await closings(stage)).length === 3 + i, 40000);
+    const app = (await stage.state()).heroku.apps.find(({ name }) => name === targets[target].app);
+    assert.ok(app.config[variable].endsWith(key.slice(-6)), `${targets[target].app} holds the new key`);
+    if (i === 0) await board(stage, /\*1 of 2 need nothing any more[^]*\*stripe prod\* {2}· {2}\*to do\*/);
+  }
+  const done = await board(stage, /All 2 rotated\*[^]*<@U0ADMIN> knows no live key any more/);
+  assert.equal(done.ts, todo.ts, 'the same message all along');
+  assert.equal(await boards(stage), 1);
+  await until('the end in the journal', async () => (await stage.actions()).includes('offboard.board.settled'));
+  assert.equal((await stage.entry('offboard.finished')).context.proven, true);
+  assert.deepEqual((await closings(stage)).map(({ context }) => context.outcome), Array(4).fill('rotated'));
+  const [intoInfisical, intoProduction] = oneRotation;
+  assert.deepEqual((await since(stage, before)).writes, [intoInfisical, intoInfisical,
+    intoProduction.replace('raxx-api-prod', 'raxx-api-staging'), intoProduction], 'each is written once, in that order');
+  await assertNowhere(stage, stage.keys);
+});
+
+test('the buttons of a board that is over do nothing any more, and say so to who presses them', async (t) => {
+  const stage = await open(t);
+  await stage.start();
+  await rotated(stage, ada, 'D0ADMIN');
+  await stage.closed();
+  await stage.command('offboard @ada', grace);
+  const todo = await board(stage, /to do/);
+  // Slack takes no update, so the buttons still stand there.
+  await stage.act('/fault', { system: 'slack', kind: 'error', method: 'chat.update', error: 'internal_error', times: 100000 });
+  await stage.click(todo, 'offboard_end', undefined, grace);
+  await until('its end', async () => (await stage.actions()).includes('offboard.ended'));
+  const before = await snapshot(stage);
+  for (const [action, number] of [[button, 1], ['offboard_end', 2]]) {
+    await stage.click(todo, action, undefined, grace);
+    await until('grace to be told', async () => (await since(stage, before)).said.filter(({ to, text }) =>
+      to === grace && /^This offboarding is over; the button no longer does anything\.$/.test(text)).length === number);
+  }
+  const now = await since(stage, before);
+  assert.deepEqual(now.journal, []);
+  assert.equal(now.said.length, 2, 'nobody else hears of it');
+  assertUntouched(before.state, now.state);
 });

@@ -115,6 +115,27 @@ test('while the group can not be read nobody is a superadmin by it, and whom the
   await stage.message('D0MEMBER', /What only you can check/);
 });
 
+test('an operator who loses the role in the middle is refused at the boxes, and a superadmin goes on', async (t) => {
+  const stage = await open(t, (one) => inGroup(one, mel)); // the settings do not name mel
+  assert.match(await stage.command('stripe prod', mel), /^Rotation of stripe prod started/);
+  const boxes = await stage.message('D0MEMBER', /What only you can check/);
+  await inGroup(stage);
+  await until('the group to be read anew', async () => !/compromise/.test(await stage.command('help', mel)), 75000);
+  const before = await snapshot(stage);
+  await stage.click(boxes, 'rotation_ready', { prerequisites: { confirmations: ['0', '1', '2'] } }, mel);
+  await until('mel to be told', async () => (await since(stage, before)).said.some(({ to, text }) =>
+    to === mel && /^Only a superadmin can do that\. Nothing has changed\./.test(text)));
+  const now = await since(stage, before);
+  assert.deepEqual(now.journal.map(({ action, actor, context }) => ({ action, actor, context })),
+    [{ action: 'command.refused', actor: mel, context: { command: 'button of stripe prod', code: 'not_superadmin' } }]);
+  assert.deepEqual(now.said.map(({ to }) => to), [mel]);
+  assertUntouched(before.state, now.state);
+
+  assert.match(await stage.command('hand-over stripe prod @grace', grace), /You have the rotation of stripe prod now/);
+  await stage.message('D0GRACE', /What only you can check/);
+  assert.ok(!(await stage.messages('D0MEMBER')).some(({ all }) => /What only you can check/.test(all)));
+});
+
 test('of two who start at the same moment one does, and the other reads whose it is', async (t) => {
   const stage = await open(t);
   const before = await snapshot(stage);

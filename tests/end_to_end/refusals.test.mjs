@@ -86,6 +86,36 @@ test('help and status answer everybody, each alone, and change nothing', async (
   assertUntouched(before.state, now.state);
 });
 
+test('help shows a superadmin what only they may run, and a member none of it', async () => {
+  const before = await snapshot(stage);
+  const forSuperadmins = ['stripe prod --compromise', 'offboard @person', 'rollback stripe prod', 'hand-over stripe prod @person',
+    'cancel stripe prod', 'expire-now stripe prod', 'audit stripe prod'];
+  const [hers, his] = [await stage.command('help', ada), await stage.command('help', mel)];
+  for (const words of forSuperadmins) {
+    assert.ok(hers.includes(`\`/rotate ${words}\``), words);
+    assert.ok(!his.includes(words), words);
+  }
+  assert.doesNotMatch(his, /compromise|offboard|rollback|hand-over|expire-now|audit/);
+  assert.match(his, /`\/rotate status`[^]*`\/rotate due`[^]*The rest is for superadmins\. Never paste a key into Slack/);
+  const now = await since(stage, before);
+  assert.deepEqual(now.said.map(({ to }) => to), [ada, mel]);
+  assert.deepEqual(now.journal, []);
+  assertUntouched(before.state, now.state);
+});
+
+test('words that nobody asked for after the target start nothing, and are named', async () => {
+  const before = await snapshot(stage);
+  for (const [text, word] of [['stripe prod please', 'please'], ['stripe prod --force', '--force']]) {
+    assert.match(await stage.command(text),
+      new RegExp(`I don't know "${word}"\\. Only \`--compromise\` can follow, for a suspected leak: \`/rotate stripe prod --compromise\`\\. \`/rotate help\``));
+  }
+  const now = await since(stage, before);
+  assert.deepEqual(now.said.map(({ to }) => to), [ada, ada]);
+  assert.deepEqual(now.journal, [], 'nothing was started');
+  assert.equal(now.asked, 0);
+  assertUntouched(before.state, now.state);
+});
+
 test('a second start is refused to whoever asks, and the first goes on undisturbed', async () => {
   await stage.start();
   await stage.message(adasMessages, /What only you can check/);

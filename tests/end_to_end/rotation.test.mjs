@@ -106,3 +106,39 @@ test("the app's home tab shows everybody their keys, and follows a rotation whil
   await stage.command('cancel stripe prod');
   await shows(ada, /cancelled/);
 });
+
+test("the app's home tab shows the old key's deadline during the grace, and then the new key's age and its next date", async (t) => {
+  const stage = await Stage.open({ settings: { grace: '12s' } });
+  t.after(() => stage.close());
+  await stage.startBot();
+  const mel = 'U0MEMBER';
+  for (const user of [ada, mel]) await stage.act('/slack/home', { user });
+  // The words of stripe prod's block, and of "Your rotations".
+  const words = async (user) => {
+    const texts = ((await stage.state()).slack.homes[user]?.blocks ?? []).map(({ text }) => text?.text ?? '');
+    return { key: texts.find((text) => text.startsWith('*stripe prod*')) ?? '', own: texts.at(-1) || texts.at(-2) };
+  };
+  const shows = (user, pattern) => until(`${user}'s home tab to show ${pattern}`, async () => pattern.test((await words(user)).key), 40000);
+  const date = String.raw`<!date\^(\d+)\^[^>]*>`;
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  assert.equal((await stage.submit(link, await stage.rotateInDashboard(12), 12)).state, 'received');
+  await stage.message(ops, /is rotated\./, 30000);
+  const deadline = new RegExp(`The old key's deadline: ${date}\\.`);
+  for (const user of [ada, mel]) await shows(user, new RegExp(`Going on\\*: [^]*Started by <@U0ADMIN>\\. Billing runs on the new key[^]*${deadline.source}`));
+  const { context: { old_key_expires_at: expires } } = await stage.entry('secret.rotate.completed');
+  assert.equal(Number(deadline.exec((await words(mel)).key)[1]), Math.floor(Date.parse(expires) / 1000));
+
+  await stage.closed();
+  const age = new RegExp(`rotated [^;]* ago by <@U0ADMIN>; due ${date}$`);
+  for (const user of [ada, mel]) {
+    await shows(user, age);
+    const { key } = await words(user);
+    assert.doesNotMatch(key, /Going on|deadline|overdue/);
+    const { at } = await stage.entry('secret.rotate.completed');
+    assert.ok(Math.abs(Number(age.exec(key)[1]) - Date.parse(at) / 1000 - 90 * 24 * 3600) < 2, 'in 90 days');
+  }
+  assert.match((await words(ada)).own, /stripe prod {2}· {2}rotated, old key proven dead/);
+  assert.match((await words(mel)).own, /None yet/);
+});

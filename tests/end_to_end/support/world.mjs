@@ -13,9 +13,10 @@ const reads = ({ method, path }) => ['GET', 'HEAD'].includes(method) || /\/login
 // The two writes that a rotation consists of.
 export const oneRotation = [`infisical PATCH /api/v4/secrets/${variable}`, `heroku PATCH /apps/${app}/config-vars`];
 
+const writesTo = (vendor, state) => state[vendor].requests.filter((request) => !reads(request))
+  .map(({ method, path }) => `${vendor} ${method} ${path}`);
 export function writes(state) {
-  return vendors.flatMap((vendor) => state[vendor].requests.filter((request) => !reads(request))
-    .map(({ method, path }) => `${vendor} ${method} ${path}`));
+  return vendors.flatMap((vendor) => writesTo(vendor, state));
 }
 
 // What stands at the vendors, without what only passes by (requests, log lines, when a key was used last).
@@ -53,7 +54,7 @@ export async function since(stage, before) {
     state,
     said: heard.filter(({ to, ts }) => !known.has(`${to} ${ts}`)),
     journal: journal.slice(before.journal.length).filter(({ action }) => !action.startsWith('secret.rotate.message.')),
-    writes: writes(state).slice(writes(before.state).length),
+    writes: vendors.flatMap((vendor) => writesTo(vendor, state).slice(writesTo(vendor, before.state).length)),
     asked: asked(state) - asked(before.state),
   };
 }
