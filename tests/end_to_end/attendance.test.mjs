@@ -1,9 +1,9 @@
 // The operator doesn't come, or somebody else goes on; and an old key that is ended before its time.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ada, adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
-import { assertUntouched, oneRotation, said, since, snapshot } from './support/world.mjs';
+import { assertRefused, assertUntouched, oneRotation, said, since, snapshot } from './support/world.mjs';
 
 const grace = 'U0GRACE'; // another superadmin
 const gracesMessages = 'D0GRACE';
@@ -259,4 +259,75 @@ test('a button of a rotation that is over no longer does anything, and says that
   assert.deepEqual(now.journal, []);
   assert.equal(now.asked, 0);
   assertUntouched(before.state, now.state);
+});
+
+// In a long grace: {stage, old, key}, and the fingerprints of both.
+async function inALongGrace(t, start = 'stripe prod', confirm = {}) {
+  const stage = await Stage.open({ settings: { ...impatient, grace: '600s', compromise_grace: '600s', reminder_before: '1s' } });
+  t.after(() => stage.close());
+  await stage.startBot();
+  const old = await stage.currentKey();
+  await stage.start(start);
+  await stage.confirm(confirm);
+  const link = await stage.link();
+  const key = await stage.rotateInDashboard(600);
+  assert.equal((await stage.submit(link, key, 600)).state, 'received');
+  await stage.message(ops, /is rotated\./, 30000);
+  const fingerprint = async (action) => (await stage.entry(action)).context.fingerprint;
+  return { stage, old, key, oldPrint: await fingerprint('secret.rotate.current_key.read'), newPrint: await fingerprint('secret.rotate.new_key.received') };
+}
+
+test('a plain start inside the open grace is refused: it would end the old key early, and which one that is', async (t) => {
+  const { stage, old, oldPrint } = await inALongGrace(t);
+  const before = await snapshot(stage);
+  const answer = await stage.command('stripe prod');
+  assert.match(answer, /^A rotation of stripe prod is not over yet \(started by <@U0ADMIN> at /);
+  assert.match(answer, new RegExp(`The old key \`${oldPrint}\` lives until <!date[^>]*>; a second rotation now would end it early and start the clock of the key in use\\.`));
+  assert.doesNotMatch(answer, /expire-now/, 'nothing has leaked');
+  await assertRefused(stage, before, { user: ada, words: /a second rotation now would end it early/, code: 'already_live', command: '/rotate stripe prod' });
+  await assertNowhere(stage, [old, ...stage.keys]);
+});
+
+const variable = 'STRIPE_RESTRICTED_KEY';
+const inApp = (stage, value) => stage.act('/heroku/config', { app: 'raxx-api-prod', name: variable, value });
+const inInfisical = (stage, value) => stage.act('/infisical/put', { environment: 'prod', name: variable, value });
+const stillHeld = {
+  'an app still holds the old key': { put: inApp, words: () => /\*Don't end the old key yet\.\* raxx-api-prod holds another key\. What holds the old key fails when it ends\./,
+    found: ({ strays, stored_fingerprint: stored }, { newPrint }) => assert.deepEqual([strays, stored], [['raxx-api-prod'], newPrint]) },
+  'Infisical still holds the old key': { put: inInfisical,
+    words: ({ oldPrint }) => new RegExp(`\\*Don't end the old key yet\\.\\* Infisical's newest value is \`${oldPrint}\`, not this rotation's new key\\.`),
+    found: ({ stored_fingerprint: stored }, { oldPrint }) => assert.equal(stored, oldPrint) },
+};
+describe('an early end is advised against', { concurrency: 2 }, () => {
+  for (const [name, { put, words, found }] of Object.entries(stillHeld)) {
+    test(`${name}: no steps are shown, after a leak as well, and they come once that is mended`, async (t) => {
+      const story = await inALongGrace(t, 'stripe prod --compromise', { reason: 'seen in a gist' });
+      const { stage, old, key, newPrint } = story;
+      await put(stage, old);
+      const before = await snapshot(stage);
+      assert.match(await stage.command('expire-now stripe prod'), /Checking that nothing holds the old key.*Don't click before\./s);
+      const advice = await stage.message(adasMessages, /Don't end the old key yet/);
+      assert.match(advice.all, words(story));
+      assert.match(advice.all, /Mend that, then `\/rotate expire-now stripe prod` checks again\./);
+      assert.doesNotMatch(advice.all, /Expire key|the dashboard/, 'nothing that could be clicked');
+      const now = await since(stage, before);
+      const events = now.journal.filter(({ action }) => /old_key\.expiry/.test(action));
+      assert.deepEqual(events.map(({ action, actor }) => [action, actor]),
+        [['secret.rotate.old_key.expiry_requested', ada], ['secret.rotate.old_key.expiry_checked', 'keyturn']]);
+      found(events[1].context, story);
+      assertUntouched(before.state, now.state);
+      assert.ok(!now.said.some(({ text }) => /is dead|Expire key/.test(text)));
+
+      await put(stage, key);
+      await stage.command('expire-now stripe prod');
+      const guide = await stage.message(adasMessages, /Infisical's newest value is the new key, and raxx-api-prod holds it too/);
+      assert.match(guide.all, /⋯ → \*Expire key\*, and confirm/);
+      assert.equal((await stage.entry('secret.rotate.old_key.expiry_checked')).context.stored_fingerprint, newPrint);
+      const { stripe } = await stage.state();
+      await stage.act('/stripe/expire', { id: stripe.keys.find(({ mode, status }) => mode === 'live' && status === 'expiring').id });
+      assert.equal((await stage.closed(15000)).context.outcome, 'rotated');
+      assert.deepEqual((await since(stage, before)).writes, [], 'Keyturn wrote nothing');
+      await assertNowhere(stage, [old, ...stage.keys]);
+    });
+  }
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { adasMessages, assertNowhere, ops, Stage } from './support/stage.mjs';
 import { until } from './support/process.mjs';
-import { oneRotation, since, snapshot } from './support/world.mjs';
+import { assertRotatedOnce, oneRotation, since, snapshot } from './support/world.mjs';
 
 const grace = 10;
 const variable = 'STRIPE_RESTRICTED_KEY';
@@ -117,4 +117,68 @@ test('a new key that is dead too stops the rotation, and it closes once a fresh 
   await tryAgain(stage);
   await stage.message(ops, /the key that Infisical holds by now \(another than this rotation's\) answered each time/, 20000);
   await assertClosed(stage, before, [old, key, fresh]);
+});
+
+// Killed in the middle of it, and started again when the old key's time is over.
+async function downOverTheDeadline(stage, old) {
+  const { expires_at: expires } = (await stage.state()).stripe.keys.find(({ masked }) => masked.endsWith(old.slice(-6)));
+  assert.ok(Date.parse(expires) > Date.now() + 500, 'it is not over yet');
+  await stage.bot.stop('SIGKILL');
+  await until('the deadline to be over', () => Date.now() > Date.parse(expires) + 1000, 30000);
+  await stage.startBot();
+}
+
+test('a bot that is down over the deadline takes the proof when it is back, and the rotation closes once', async (t) => {
+  const { stage, before, old, key } = await rotated(t);
+  await downOverTheDeadline(stage, old);
+  await assertClosed(stage, before, [old, key]);
+  const { said } = await assertRotatedOnce(stage, before, key);
+  assert.ok(!said.some(({ text }) => /expires soon|still works|Stopped/.test(text)), 'nothing is said of a time that is over');
+  const taken = await proofs(stage);
+  assert.deepEqual(taken.map(({ old_key: dead, new_key: living }) => [dead.answer, living.answer]), Array(3).fill(['expired', 'granted']));
+});
+
+// Stopped before anything was stored: {stage, before, old, key}.
+async function stopped(t, settings) {
+  const stage = await Stage.open({ settings });
+  t.after(() => stage.close());
+  await stage.startBot();
+  const [before, old] = [await snapshot(stage), await stage.currentKey()];
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  const key = await stage.rotateInDashboard(12);
+  await stage.act('/fault', { system: 'infisical', kind: 'read_only' });
+  assert.equal((await stage.submit(link, key, 12)).state, 'received');
+  await stage.message(ops, /Stopped: stripe prod/);
+  return { stage, before, old, key };
+}
+// Refused once, and written once when it could be.
+async function assertMended(stage, before, old, key) {
+  await stage.act('/fault', { system: 'infisical', kind: 'clear' });
+  await tryAgain(stage);
+  assert.equal((await stage.closed()).context.outcome, 'rotated');
+  await assertRotatedOnce(stage, before, key, { written: [oneRotation[0], ...oneRotation] });
+  await assertNowhere(stage, [old, key]);
+}
+
+test('a stop that nobody mends is told once more before the old key dies: that it is not finished, and what that means', async (t) => {
+  const { stage, before, old, key } = await stopped(t, { grace: '12s', reminder_before: '6s' });
+  const reminder = await stage.message(ops, /^The old key of stripe prod expires soon, and its rotation is not finished/, 15000);
+  assert.match(reminder.all, /\*The old key of stripe prod expires <!date[^>]*>, and its rotation is not finished\*: it stopped while storing the key in Infisical: .*doesn't have the permission/);
+  assert.match(reminder.all, /Billing runs on the old key, which expires <!date[^>]*>\. What still uses the old key then fails\.\nOperator: <@U0ADMIN>, with \*Try again\* in the DM\./);
+  const now = await since(stage, before);
+  assert.equal(now.journal.filter(({ action }) => action === 'secret.rotate.grace.reminded').length, 1);
+  assert.deepEqual(now.writes, oneRotation.slice(0, 1), 'the one that was refused');
+  await assertMended(stage, before, old, key);
+});
+
+test('a bot that is down over the deadline of a stopped rotation waits for a person as before, and ends it when asked', async (t) => {
+  const { stage, before, old, key } = await stopped(t, { grace: '12s' });
+  await downOverTheDeadline(stage, old);
+  assert.match(await stage.command('status'), /\*stripe prod\*: halted .*stopped while storing the key in Infisical: .*doesn't have the permission/s);
+  await assertOpen(stage);
+  assert.deepEqual((await since(stage, before)).writes, oneRotation.slice(0, 1), 'nothing is tried again by itself');
+  await assertMended(stage, before, old, key);
+  await stage.message(ops, /the new key is good; \*the old key is dead already\*, so billing depends on how fast the new one arrives/);
 });

@@ -312,6 +312,46 @@ test('billing that is not healthy', async () => {
   assert.equal(bad(result)[0].part, 'Billing');
 });
 
+// What Infisical and the app hold, for one examination.
+async function withKey(key, examine) {
+  const right = await stage.currentKey();
+  const put = async (value) => {
+    await stage.act('/infisical/put', { environment: 'prod', name: 'STRIPE_RESTRICTED_KEY', value });
+    await stage.act('/heroku/config', { app: 'raxx-api-prod', name: 'STRIPE_RESTRICTED_KEY', value });
+    await until('the app to run it', async () => (await stage.state()).heroku.apps.every(
+      ({ dynos, releases }) => dynos.every(({ state, release }) => state === 'up' && release === releases.at(-1).version)));
+  };
+  await put(key);
+  try {
+    return await examine();
+  } finally {
+    await put(right);
+  }
+}
+const may = (...permissions) => stage.createKey({ name: 'by-hand', mode: 'live', permissions: ['invoice_read', ...permissions] });
+
+test('a key of the wrong mode, where a live one belongs', async () => {
+  const key = await stage.createKey({ name: 'by-hand', mode: 'test', permissions: ['customer_read', 'subscription_read', 'invoice_read'] });
+  const { findings } = await withKey(key, () => finds(
+    ['Infisical', 'wrong', /^STRIPE_RESTRICTED_KEY of stripe prod: it holds a key of the wrong mode: the settings say live$/],
+    ['Stripe', "can't tell", /^current key of stripe prod: not asked about: there is no key to ask with/]));
+  assert.match(findings.find(({ verdict }) => verdict === 'wrong').remedy, /^put the right key there, or correct mode in the settings$/);
+});
+
+test("a key of another account than the settings'", async () => {
+  await withSettings((text) => text.replace(/^account = .*$/m, 'account = "acct_1Other"'),
+    () => finds(['Stripe', 'wrong', /^account of stripe prod: the key belongs to acct_1Raxx\w+, and the settings expect acct_1Other$/]));
+});
+
+test('a key that lacks a permission, or has one too many', async () => {
+  const { findings } = await withKey(await may('subscription_read'), () => finds(['Stripe', 'wrong',
+    /^permissions of stripe prod: it may not call GET \/v1\/customers, which the settings list as permitted: a rotation would be refused$/]));
+  assert.match(findings.find(({ verdict }) => verdict === 'wrong').remedy, /-> the key -> Edit key, or correct permitted and denied in the settings$/);
+  await withKey(await may('customer_read', 'subscription_read', 'balance_read'), () => finds(
+    ['Stripe', "can't tell", /^account of stripe prod: no answer named it, so it can't be compared with the settings'$/],
+    ['Stripe', 'wrong', /^permissions of stripe prod: it may call GET \/v1\/balance, which the settings list as denied$/]));
+});
+
 test('a master key in Infisical or in an app is a SEV-1 with its place, and is shown to nobody', async () => {
   const key = await stage.currentKey();
   const master = `sk_${'live'}_${random}`;

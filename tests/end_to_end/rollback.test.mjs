@@ -50,6 +50,11 @@ async function assertRolledBack(stage, before, { heroku }) {
   const entry = journal.find(({ action }) => action === 'secret.rotate.rolled_back');
   assert.equal(entry.context.pinned_version.found, 'same');
   assert.equal(entry.context.infisical.version, newest(state).version);
+  const [given, kept] = ['new_key.received', 'current_key.read'].map((action) => journal.find((one) => one.action === `secret.rotate.${action}`).context.fingerprint);
+  assert.deepEqual([entry.context.abandoned_key_fingerprint, entry.context.key_in_use_fingerprint], [given, kept]);
+  assert.ok(summary.all.includes(`Billing runs on the old key \`${kept}\` again`));
+  assert.ok(summary.all.includes(`The new key \`${given}\` is abandoned, and *still works*: rotating it replaces it`), summary.all);
+  assert.match(summary.all, /if nobody does, <[^|>]*\|dashboard> → \*raxx-billing\*, of the two the one without a remaining time → ⋯ → \*Expire key\*/);
   assert.equal(state.billing.last.healthy, true);
   assert.equal((await stage.verifyJournal()).code, 0);
   await assertNowhere(stage, stage.keys);
@@ -120,6 +125,74 @@ test('out of a propagation that stopped at the second app: the first goes back, 
   assert.equal(of(now, 'raxx-api-prod').releases.length, of(then, 'raxx-api-prod').releases.length + 2);
   assert.equal(newest(state).tail, newest(before.state).tail);
   assert.equal(writes.filter((write) => write.includes(second)).length, 1, 'the one that was refused');
+  await assertNowhere(stage, stage.keys);
+});
+
+// Three apps on one key; the third one's configuration may not be changed.
+const further = ['raxx-worker-002', 'raxx-worker-003'];
+const patch = (app) => `heroku PATCH /apps/${app}/config-vars`;
+async function stoppedAtTheThird(t, start, confirm = {}) {
+  const stage = await Stage.open({ consumers: 3, settings: { grace: `${grace}s`, compromise_grace: `${grace}s`, reminder_before: '5s' } });
+  t.after(() => stage.close());
+  await stage.startBot();
+  const before = await snapshot(stage);
+  await stage.act('/fault', { system: 'heroku', kind: 'status', status: 403, method: 'PATCH', path: `/apps/${further[1]}/config-vars` });
+  await stage.start(start);
+  await stage.confirm(confirm);
+  const link = await stage.link();
+  const key = await stage.rotateInDashboard(grace);
+  assert.equal((await stage.submit(link, key, grace)).state, 'received');
+  const news = await stage.message(ops, /Stopped: stripe prod/, 30000);
+  assert.match(news.all, /while giving the key to raxx-worker-003: .*has no access to this app, or not to its config vars/);
+  assert.match(news.all, /Some consumers may run on the new key and some on the old one; both work until the old one expires\./);
+  const now = await since(stage, before);
+  const [then, today] = [holdings(before.state), holdings(now.state)].map(({ heroku }) => heroku);
+  for (const app of ['raxx-api-prod', further[0]]) assert.ok(of(today, app).config[variable].endsWith(key.slice(-6)), `${app} has the new key`);
+  assert.deepEqual(of(today, further[1]), of(then, further[1]), 'the third has the old one, and no release');
+  assert.deepEqual(now.writes, [...oneRotation, patch(further[0]), patch(further[1])]);
+  assert.deepEqual(now.journal.filter(({ action }) => action === 'secret.rotate.consumer.updated').map(({ context }) => context.app),
+    ['raxx-api-prod', further[0]]);
+  return { stage, before, key, news };
+}
+const of = (apps, app) => apps.find(({ name }) => name === app);
+
+test('the third of three apps refuses: the two that changed go back, the third is left alone', async (t) => {
+  const { stage, before, news } = await stoppedAtTheThird(t);
+  assert.match(news.all, /There is a way back as long as the old key lives: `\/rotate rollback stripe prod`, or \*Roll back\*/);
+  await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), button);
+  const summary = await stage.message(ops, /is rolled back\./, 40000);
+  assert.match(summary.all, /Infisical version 5; raxx-api-prod release v\d+, raxx-worker-002 release v\d+, raxx-worker-003 release v41\./);
+  const { state, writes } = await since(stage, before);
+  const [then, now] = [holdings(before.state), holdings(state)].map(({ heroku }) => heroku);
+  assert.deepEqual(of(now, further[1]), of(then, further[1]), 'not a release, not a restart');
+  for (const app of ['raxx-api-prod', further[0]]) {
+    assert.equal(of(now, app).config[variable], of(then, app).config[variable], `${app} has the old key`);
+    assert.equal(of(now, app).releases.length, of(then, app).releases.length + 2);
+  }
+  assert.equal(newest(state).tail, newest(before.state).tail);
+  const [stored, canary] = oneRotation; // one system after the other
+  assert.deepEqual(writes, [stored, stored, canary, patch(further[0]), patch(further[1]), canary, patch(further[0])]);
+  await assertNowhere(stage, stage.keys);
+});
+
+test('after a leak the third of three apps refuses: no way back is offered, and trying again ends it', async (t) => {
+  const { stage, before, key, news } = await stoppedAtTheThird(t, 'stripe prod --compromise', { reason: 'seen in a gist' });
+  const status = await stage.message(adasMessages, /stopped; it waits for a person/);
+  for (const { all } of [news, await stage.message(adasMessages, /\*The rotation stopped/)]) {
+    assert.match(all, /Rolling back is barred: the old key may be in other hands\./);
+    assert.doesNotMatch(all, /There is a way back/);
+  }
+  assert.match(JSON.stringify(status.blocks), /"rotation_retry"/);
+  assert.doesNotMatch(JSON.stringify(status.blocks), new RegExp(button), 'no such button');
+  assert.match(await stage.command('rollback stripe prod'), /^Rolling back is barred: the old key may be in other hands\./);
+  assert.equal((await stage.entry('command.refused')).context.code, 'barred_under_compromise');
+  await stage.act('/fault', { system: 'heroku', kind: 'clear' });
+  await stage.click(status, 'rotation_retry');
+  assert.match((await stage.message(ops, /is rotated\./, 40000)).all, /\*After a leak, end it now\*: `\/rotate expire-now stripe prod`/);
+  const { state, writes, journal } = await since(stage, before);
+  for (const app of ['raxx-api-prod', ...further]) assert.ok(of(state.heroku.apps, app).config[variable].endsWith(key.slice(-6)));
+  assert.deepEqual(writes, [...oneRotation, patch(further[0]), patch(further[1]), patch(further[1])], 'the one that refused is asked again, no other');
+  assert.ok(!journal.some(({ action }) => action.includes('.rollback.')));
   await assertNowhere(stage, stage.keys);
 });
 
@@ -230,7 +303,8 @@ test('too late, and with the old key dead, nothing is begun: by command and by a
     await until('the time', () => left() < time, 30000);
     const answer = await stage.command('rollback stripe prod');
     assert.match(answer, words);
-    assert.match(answer, /If the new key is broken: dashboard → \*Create restricted key\*.*Put it into Infisical.*and every app/);
+    assert.match(answer, /If the new key is broken: dashboard → \*Create restricted key\*, named `raxx-billing`, that may call `GET \/v1\/customers` `GET \/v1\/subscriptions` and must not call `GET \/v1\/balance`\./);
+    assert.match(answer, /Put it into Infisical \(`STRIPE_RESTRICTED_KEY`\) and every app\. .*Keyturn does this with you: `\/rotate cancel stripe prod --give-up`, then `\/rotate stripe prod`\./);
     assert.equal((await stage.entry('command.refused')).context.code, code);
     await stage.click(early, button);
     await told(new RegExp(`^${words.source}$`));

@@ -231,47 +231,55 @@ const whenRunning = (arrange) => async (stage, go) => {
 const onOld = /Billing runs on the old key, which expires/;
 const either = /Some consumers may run on the new key and some on the old one; both work/;
 const onNew = /Billing runs on the new key/;
+const nothing = [];
+const stored = oneRotation.slice(0, 1); // asked for, whatever came of it
 const stopped = {
-  'the identity may not write': { arrange: fault('infisical', { kind: 'read_only' }), billing: onOld,
+  'the identity may not write': { arrange: fault('infisical', { kind: 'read_only' }), billing: onOld, written: stored,
     words: /storing the key in Infisical.*doesn't have the permission/ },
-  'the change waits for approval': { arrange: fault('infisical', { kind: 'approval_policy', environment: 'prod' }), billing: onOld,
+  'the change waits for approval': { arrange: fault('infisical', { kind: 'approval_policy', environment: 'prod' }), billing: onOld, written: stored,
     words: /waits for approval in Infisical.*approve it there, then try again/, mend: fault('infisical', { kind: 'approve' }) },
-  'somebody else writes the secret meanwhile': { billing: onOld,
+  'somebody else writes the secret meanwhile': { billing: onOld, written: nothing, // seen before the write
     arrange: fault('infisical', { kind: 'foreign_write', environment: 'prod', name: variable, value: `rk_${'live'}_${'7yQ'.repeat(33)}` }),
     words: /somebody else changed STRIPE_RESTRICTED_KEY meanwhile.*put the value of before back/,
     mend: async (stage) => inInfisical(await stage.currentKey())(stage) },
-  'Heroku forbids the change': { arrange: fault('heroku', { kind: 'status', status: 403, method: 'PATCH' }), billing: onOld,
+  'Heroku forbids the change': { arrange: fault('heroku', { kind: 'status', status: 403, method: 'PATCH' }), billing: onOld, written: oneRotation,
     words: /giving the key to raxx-api-prod.*has no access to this app, or not to its config vars/ },
-  'Heroku refuses the change for its state of before': { arrange: fault('heroku', { kind: 'status', status: 412, method: 'PATCH' }), billing: onOld,
-    words: /giving the key to raxx-api-prod.*Heroku/ },
-  'the app is gone': { arrange: fault('heroku', { kind: 'status', status: 404, method: 'PATCH' }), billing: onOld,
+  'Heroku refuses the change for its state of before': { arrange: fault('heroku', { kind: 'status', status: 412, method: 'PATCH' }), billing: onOld, written: oneRotation,
+    words: /while giving the key to raxx-api-prod: Heroku: set the config var: the request was refused \(refused, HTTP 412\)/ },
+  'the app is gone': { arrange: fault('heroku', { kind: 'status', status: 404, method: 'PATCH' }), billing: onOld, written: oneRotation,
     words: /giving the key to raxx-api-prod.*the app was not found/ },
-  'the release fails': { arrange: fault('heroku', { kind: 'release_fails' }), billing: either, words: /the release v42 of raxx-api-prod failed; its dynos still run the old one/ },
-  'the release expires': { arrange: fault('heroku', { kind: 'release_expires' }), billing: either, words: /the release v42 of raxx-api-prod failed; its dynos still run the old one/ },
-  'the release stays pending': { arrange: fault('heroku', { kind: 'release_pending', seconds: 6 }), billing: either,
+  'the release fails': { arrange: fault('heroku', { kind: 'release_fails' }), billing: either, written: oneRotation,
+    words: /the release v42 of raxx-api-prod failed; its dynos still run the old one/ },
+  'the release expires': { arrange: fault('heroku', { kind: 'release_expires' }), billing: either, written: oneRotation,
+    words: /the release v42 of raxx-api-prod failed; its dynos still run the old one/ },
+  'the release stays pending': { arrange: fault('heroku', { kind: 'release_pending', seconds: 6 }), billing: either, written: oneRotation,
     words: /only 0 of 3 dynos of raxx-api-prod run release v42 after 3 seconds/, settings: { release_limit: '3s' } },
-  'a dyno crashes on the new release': { arrange: fault('heroku', { kind: 'dyno_crashes' }), billing: either, words: /web\.1 of raxx-api-prod crashed on release v42/,
+  'a dyno crashes on the new release': { arrange: fault('heroku', { kind: 'dyno_crashes' }), billing: either, written: oneRotation,
+    words: /web\.1 of raxx-api-prod crashed on release v42/,
     mend: async (stage) => clear(stage).then(() => inHeroku('a fix', 'OTHER')(stage)) },
-  'a dyno never comes up': { arrange: fault('heroku', { kind: 'dyno_stuck' }), billing: either,
+  'a dyno never comes up': { arrange: fault('heroku', { kind: 'dyno_stuck' }), billing: either, written: oneRotation,
     words: /only 0 of 3 dynos of raxx-api-prod run release v42/, settings: { release_limit: '3s' } },
-  'billing fails while it is watched': { arrange: fault('billing', { kind: 'broken' }), billing: onNew, words: /the billing endpoint was not healthy: answered 500/ },
-  'billing answers 200 with an error inside': { billing: onNew, settings: { watch: '4s' }, words: /the billing endpoint was not healthy/,
+  'billing fails while it is watched': { arrange: fault('billing', { kind: 'broken' }), billing: onNew, written: oneRotation,
+    words: /the billing endpoint was not healthy: answered 500/ },
+  'billing answers 200 with an error inside': { billing: onNew, written: oneRotation, settings: { watch: '4s' },
+    words: /the billing endpoint was not healthy/,
     arrange: whenRunning(async (stage) => {
       await fault('billing', { kind: 'swallow' })(stage);
       await fault('stripe', { kind: 'status', status: 500 })(stage);
     }) },
-  'the app says that Stripe refused its key': { billing: onNew, settings: { watch: '4s' },
+  'the app says that Stripe refused its key': { billing: onNew, written: oneRotation, settings: { watch: '4s' },
     words: /the log of raxx-api-prod shows a failure that points at the key: .*AuthenticationError/,
     arrange: whenRunning(fault('heroku', { kind: 'log_line', app, text: 'Stripe::AuthenticationError: Expired API Key provided: rk_live_****' })) },
-  'the log cannot be read': { arrange: fault('heroku', { kind: 'log_refuse', status: 503 }), billing: onNew,
+  'the log cannot be read': { arrange: fault('heroku', { kind: 'log_refuse', status: 503 }), billing: onNew, written: oneRotation,
     words: /watching the log of raxx-api-prod.*server error/, settings: { retry_limit: '2s' } },
-  'Heroku gives no more answers for this hour': { arrange: fault('heroku', { kind: 'quota', remaining: 0 }), billing: onOld,
+  'Heroku gives no more answers for this hour': { arrange: fault('heroku', { kind: 'quota', remaining: 0 }), billing: onOld, written: stored,
     words: /the account's rate limit was reached/, settings: { retry_limit: '2s' } },
-  'the new key may be used from other addresses only': { billing: onOld, words: /the key is limited to other IP addresses than this bot's/,
+  'the new key may be used from other addresses only': { billing: onOld, written: nothing,
+    words: /the key is limited to other IP addresses than this bot's/,
     arrange: async (stage) => fault('stripe', { kind: 'ip_denied', key: (await stage.state()).stripe.keys.at(-1).id })(stage) },
-  'Stripe gives no usable answer about the new key': { arrange: fault('stripe', { kind: 'status', status: 502, html: true }), billing: onOld,
+  'Stripe gives no usable answer about the new key': { arrange: fault('stripe', { kind: 'status', status: 502, html: true }), billing: onOld, written: nothing,
     words: /no usable answer for GET \/v1\/customers/, settings: { retry_limit: '2s' } },
-  'what was stored is not what was written': { billing: onOld, written: oneRotation.slice(0, 1),
+  'what was stored is not what was written': { billing: onOld, written: stored,
     arrange: fault('infisical', { kind: 'stores_otherwise' }),
     words: /storing the key in Infisical.*what Infisical holds now is not what was written/,
     mend: async (stage) => inInfisical(await stage.currentKey())(stage) },
@@ -300,12 +308,13 @@ describe('stopped, and mended', { concurrency: 3 }, () => {
       assert.match(news.all, /with \*Try again\* in the DM/);
       assert.ok(!(await stage.messages(ops)).some(({ all }) => /is rotated\./.test(all)), 'never green');
       assert.match((await stage.entry('secret.rotate.halted')).context.sentence, words);
-      if (written) assert.deepEqual((await since(stage, before)).writes, written);
+      assert.deepEqual((await since(stage, before)).writes, written);
       await mend(stage);
       await clear(stage);
       await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), 'rotation_retry');
       await stage.message(ops, /is rotated\./, 40000);
       assert.equal(await stage.currentKey(), key);
+      if (billing === onNew) assert.deepEqual((await since(stage, before)).writes, oneRotation, 'nothing is written a second time');
       await assertNowhere(stage, stage.keys);
     });
   }
@@ -437,6 +446,36 @@ describe('got over', { concurrency: 3 }, () => {
       await assertNowhere(stage, stage.keys);
     });
   }
+});
+
+test('an authentication error late in the watch stops the rotation as an early one would, and it is never called rotated', async (t) => {
+  const stage = await open(t, { watch: '6s' });
+  const before = await snapshot(stage);
+  await stage.start();
+  await stage.confirm();
+  const link = await stage.link();
+  const key = await stage.rotateInDashboard(grace);
+  assert.equal((await stage.submit(link, key, grace)).state, 'received');
+  await until('most of the watch to be over', async () => (await stage.entry('secret.rotate.watch.progressed'))?.context.watched >= 4800);
+  assert.ok(!(await stage.actions()).includes('secret.rotate.watch.finished'), 'and not all of it');
+  await fault('heroku', { kind: 'log_line', app, text: 'Stripe::AuthenticationError: Invalid API Key provided: rk_live_****' })(stage);
+  const words = /the log of raxx-api-prod shows a failure that points at the key: .*Stripe::AuthenticationError: Invalid API Key provided/;
+  for (const channel of [ops, adasMessages]) {
+    const news = await stage.message(channel, /Stopped: stripe prod/);
+    assert.match(news.all, words);
+    assert.match(news.all, onNew);
+    assert.match(news.all, /There is a way back as long as the old key lives: `\/rotate rollback stripe prod`/);
+  }
+  await new Promise((done) => setTimeout(done, 2500)); // the rest of the watch, and more
+  const { journal, said, writes } = await since(stage, before);
+  assert.ok(!journal.some(({ action }) => action === 'secret.rotate.completed'));
+  assert.ok(!said.some(({ text }) => /is rotated|rotated and verified/.test(text)), 'never called rotated');
+  assert.match(journal.find(({ action }) => action === 'secret.rotate.halted').context.sentence, words);
+  const { totals } = journal.find(({ action }) => action === 'secret.rotate.watch.finished').context;
+  assert.equal(totals.failures.length, 1);
+  assert.ok(totals.watched >= 4800, 'late');
+  assert.deepEqual(writes, oneRotation);
+  await assertNowhere(stage, stage.keys);
 });
 
 test("nothing shows the new key's account: it stays sealed, and a person is asked", async (t) => {
