@@ -225,6 +225,8 @@ std::string what_comes_of_the_old_key(const State& s) {
            "was not asked*: no call shows it. If something answers 403, the key's permissions can be edited "
            "in "
            "the dashboard.";
+  if (s.old_key_deleted() || s.completed->at >= *s.old_key_deadline())
+    return "The old key's time is over; Keyturn proves now that it is dead.";
   return fmt::format(
       "The old key expires {} (grace chosen: {}). Keyturn reminds before, and proves afterwards that it is "
       "dead.",

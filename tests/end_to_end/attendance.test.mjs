@@ -278,11 +278,11 @@ async function inALongGrace(t, start = 'stripe prod', confirm = {}) {
 }
 
 test('a plain start inside the open grace is refused: it would end the old key early, and which one that is', async (t) => {
-  const { stage, old, oldPrint } = await inALongGrace(t);
+  const { stage, old, oldPrint, newPrint } = await inALongGrace(t);
   const before = await snapshot(stage);
   const answer = await stage.command('stripe prod');
   assert.match(answer, /^A rotation of stripe prod is not over yet \(started by <@U0ADMIN> at /);
-  assert.match(answer, new RegExp(`The old key \`${oldPrint}\` lives until <!date[^>]*>; a second rotation now would end it early and start the clock of the key in use\\.`));
+  assert.match(answer, new RegExp(`The old key \`${oldPrint}\` lives until <!date[^>]*>; a second rotation now would end it early and start the clock of the key in use, \`${newPrint}\`\\.`));
   assert.doesNotMatch(answer, /expire-now/, 'nothing has leaked');
   await assertRefused(stage, before, { user: ada, words: /a second rotation now would end it early/, code: 'already_live', command: '/rotate stripe prod' });
   await assertNowhere(stage, [old, ...stage.keys]);
