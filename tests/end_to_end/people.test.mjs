@@ -31,11 +31,12 @@ test('smart dashes, curly quotes, capitals, mentions and odd spaces start what w
     const before = await snapshot(stage);
     await stage.start(text);
     await until('the boxes', async () => (await since(stage, before)).said.some(({ text: words }) => /What only you can check/.test(words)));
-    const { actor, context } = await stage.entry('secret.rotate.started');
+    const { actor, context, rotation } = await stage.entry('secret.rotate.started');
     assert.deepEqual([actor, context.target.provider, context.target.environment, context.compromise, context.reason],
       [ada, 'stripe', 'prod', compromise, reason], text);
     assert.match(await stage.command('Cancel “Stripe” PROD'), /is cancelled/);
     await until('its end', async () => (await since(stage, before)).journal.some(({ action }) => action === 'secret.rotate.closed'));
+    await stage.over(rotation);
     const now = await since(stage, before);
     assert.equal(now.said.some(({ to, text: words }) => to === ops && /suspected leak/.test(words)), compromise);
     assert.ok(!now.journal.some(({ action }) => action === 'command.refused'));
@@ -107,7 +108,7 @@ test('while the group can not be read nobody is a superadmin by it, and whom the
   await until('the button to be refused', async () => (await stage.journal()).some(({ action, actor, context }) =>
     action === 'command.refused' && actor === mel && context.command === 'button of stripe prod' && context.code === 'standing_unknown'));
   assert.match(await stage.command('cancel stripe prod'), /is cancelled/);
-  await stage.closed();
+  await stage.over((await stage.closed()).rotation);
   await stage.act('/fault', { system: 'slack', kind: 'clear' });
   await inGroup(stage, mel);
   assert.match(await stage.command('stripe prod', mel), /^Rotation of stripe prod started/);

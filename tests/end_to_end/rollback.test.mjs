@@ -237,7 +237,7 @@ test('after a leak, for a stranger, and with nothing put anywhere there is no wa
   assert.match(await stage.command('rollback stripe prod'), /barred: the old key may be in other hands/);
   assert.equal((await stage.entry('command.refused')).context.code, 'barred_under_compromise');
   await stage.command('cancel stripe prod');
-  await stage.closed();
+  await stage.over((await stage.closed()).rotation);
   await stage.start();
   await stage.message(adasMessages, /What only you can check/);
   assert.match(await stage.command('rollback stripe prod'), /nothing to roll back/);

@@ -171,7 +171,7 @@ export class Stage {
 
   // ---- the way of a rotation
   async start(text = 'stripe prod') {
-    assert.match(await this.command(text), /started/);
+    assert.match(await this.command(text), /^Rotation of [^\n]* started/); // a refusal says by whom one was started
   }
   async confirm({ reason, user = ada, channel = adasMessages } = {}) {
     const message = await this.message(channel, /What only you can check/);
@@ -217,6 +217,12 @@ export class Stage {
   }
   closed(milliseconds = 40000) {
     return until('the rotation to be closed', () => this.entry('secret.rotate.closed'), milliseconds);
+  }
+
+  // Over for the bot, too: who reads the journal may know a moment before it does.
+  over(rotation) {
+    return until('the bot to know that it is over', () =>
+      new RegExp(`"rotation":"${rotation}"[^\\n]*"stage":"closed"`).test(this.bot.errors));
   }
 
   // Everything that ever left the bot or was written by it, as [name, bytes].
