@@ -173,6 +173,7 @@ test('a key that was given up by a rollback is not proven dead, and the board sa
   const old = (await stage.state()).stripe.keys.find(({ mode, status }) => mode === 'live' && status === 'expiring');
   await stage.act('/stripe/expire', { id: old.id }); // the key from before both rotations
   await until('the second one to be closed', async () => (await stage.entry('secret.rotate.closed')).context.outcome === 'rotated', 40000);
+  await until('no key to be expiring', async () => !(await stage.state()).stripe.keys.some(({ mode, status }) => mode === 'live' && status === 'expiring'));
   const before = await snapshot(stage);
   await stage.command('offboard @ada', grace);
   await assertUnproven(stage, given);
