@@ -181,7 +181,7 @@ test('a master key is refused with an alarm for the team, and the fifth wrong pa
   const answer = await stage.submit(lockedLink, master);
   assert.equal(answer.code, 'master_key');
   assert.equal(answer.alarm, true);
-  const alarm = await stage.message(ops, /SEV-1/);
+  const alarm = await stage.message(ops, /SEV-1: a Stripe master key was pasted into the form/);
   assert.match(alarm.all, /It was not stored.*treat it as leaked and roll it now.*Billing runs on the old key/);
   assert.match(alarm.all, /Operator: <@U0ADMIN>/);
   assert.equal((await stage.submit(lockedLink, 'nonsense')).attempts_left, 0);
