@@ -96,8 +96,8 @@ asio::awaitable<json> audit(Desk& desk, AuditCommand command, slack::SlashComman
   if (!newest) {
     if (const auto unknown = no_such_target(desk, command.provider, command.environment, "audit"))
       co_return only_you(*unknown);
+    co_return only_you(fmt::format("Keyturn has never rotated {}.", escape(name)));
   }
-  if (!newest) co_return only_you(fmt::format("Keyturn has never rotated {}.", escape(name)));
   std::string text = completed ? evidence(*completed) : "No rotation of this key was ever completed.\n";
   if (newest != completed) {
     text +=

@@ -20,8 +20,8 @@ asio::awaitable<json> cancel(Desk& desk, CancelCommand command, slack::SlashComm
   if (!live) {
     if (const auto unknown = no_such_target(desk, command.provider, command.environment, "cancel"))
       co_return only_you(*unknown);
+    co_return only_you(fmt::format("No rotation of {} is going on.", views::escape(name)));
   }
-  if (!live) co_return only_you(fmt::format("No rotation of {} is going on.", views::escape(name)));
   const bool had_key = live->received.has_value();
   const bool cancelled = co_await desk.runner.change(
       live->id, from.user,

@@ -113,8 +113,8 @@ asio::awaitable<json> hand_over(Desk& desk, HandOverCommand command, slack::Slas
   if (!live) {
     if (const auto unknown = no_such_target(desk, command.provider, command.environment, "hand-over"))
       co_return only_you(*unknown);
+    co_return only_you(fmt::format("No rotation of {} is going on.", escape(name)));
   }
-  if (!live) co_return only_you(fmt::format("No rotation of {} is going on.", escape(name)));
   co_return only_you(co_await pass_on(desk, live->id, from.user, command.to, once));
 }
 
