@@ -1,7 +1,5 @@
 #include "bot/app.h"
 
-#include <malloc.h>
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -19,6 +17,7 @@
 #include "commands/cadence.h"
 #include "commands/drift_watch.h"
 #include "commands/offboarding.h"
+#include "commands/rotation/replay.h"
 #include "commands/rotation_form.h"
 #include "commands/slack_desk.h"
 #include "integrations/heroku/heroku.h"
@@ -119,12 +118,23 @@ class WatchedJournal final : public storage::Journal {
   asio::awaitable<std::vector<storage::Entry>> entries_of(std::string rotation) override {
     co_return co_await inner_.entries_of(std::move(rotation));
   }
-  asio::awaitable<std::vector<storage::Entry>> entries() override { co_return co_await inner_.entries(); }
   bool writable() const { return writable_; }
 
  private:
   storage::Journal& inner_;
   bool writable_ = true;
+};
+
+// What the journal held when it was opened.
+struct Replayed {
+  explicit Replayed(storage::TimePoint now) : rotations(now) {}
+  void add(storage::Entry entry) {
+    if (!entry.rotation.empty()) return rotations.add(std::move(entry));
+    if (entry.type != commands::kCommandRefused)
+      others.push_back(std::move(entry));  // strangers can make many
+  }
+  commands::rotation::Replay rotations;
+  std::vector<storage::Entry> others;
 };
 
 }  // namespace
@@ -134,7 +144,8 @@ struct App::Parts {
   Parts(Config settings, Secrets secrets)
       : config(std::move(settings)),
         http(io.get_executor(), client_options(config)),
-        database(io.get_executor(), config.journal),
+        database(io.get_executor(), config.journal,
+                 [this](storage::Entry entry) { replayed.add(std::move(entry)); }),
         journal(database),
         bot_api(http, config.slack.api, secrets.slack_bot_token, api_observer("slack")),
         app_api(http, config.slack.api, secrets.slack_app_token, api_observer("slack")),
@@ -293,6 +304,7 @@ struct App::Parts {
   storage::SystemClock clock;
   Metrics metrics;
   net::HttpClient http;
+  Replayed replayed{clock.now()};
   storage::sqlite::Database database;
   WatchedJournal journal;
   slack::WebApi bot_api, app_api;
@@ -381,15 +393,11 @@ asio::awaitable<void> App::Parts::check_sealing_key() {
 
 // What closed before this process began was logged and counted by the one before.
 asio::awaitable<void> App::Parts::load() {
-  {
-    const auto entries = co_await database.entries();
-    runner.load(entries);
-    cadence.load(entries);
-    offboarding.load(entries);
-    drift_watch.load(entries);
-  }
-  // The entries of a long journal are hundreds of megabytes, and the allocator would keep what they took.
-  malloc_trim(0);
+  runner.load(replayed.rotations.finish());
+  const auto others = std::exchange(replayed.others, {});
+  cadence.load(others);
+  offboarding.load(others);
+  drift_watch.load(others);
   co_await check_sealing_key();
   for (const auto& state : runner.all()) {
     if (state->closed) stages[state->id] = commands::rotation::name_of(commands::rotation::Stage::closed);

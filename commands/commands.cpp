@@ -14,7 +14,7 @@ asio::awaitable<void> record_refusal(Desk& desk, std::string user, std::string w
   storage::Batch batch;
   batch.entries.push_back({.at = desk.clock.now(),
                            .rotation = "",
-                           .type = "command.refused",
+                           .type = std::string(kCommandRefused),
                            .actor = user,
                            .data = {{"command", what}, {"code", code}}});
   batch.once = std::move(once);

@@ -100,6 +100,7 @@ std::optional<std::string> no_such_target(const Desk& desk, const std::string& p
                                           const std::string& environment, std::string_view verb);
 
 // What was refused stands in the journal too, outside of any rotation.
+constexpr std::string_view kCommandRefused = "command.refused";
 boost::asio::awaitable<void> record_refusal(Desk& desk, std::string user, std::string what, std::string code,
                                             std::string once);
 

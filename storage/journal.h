@@ -83,9 +83,6 @@ class Journal {
 
   // The entries of one rotation, oldest first.
   virtual boost::asio::awaitable<std::vector<Entry>> entries_of(std::string rotation) = 0;
-
-  // Every entry, oldest first, at the start of the process.
-  virtual boost::asio::awaitable<std::vector<Entry>> entries() = 0;
 };
 
 }  // namespace keyturn::storage

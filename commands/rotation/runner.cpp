@@ -8,9 +8,9 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
-#include <unordered_set>
 
 #include "commands/rotation/lock.h"
+#include "commands/rotation/replay.h"
 #include "integrations/error.h"
 #include "storage/ids.h"
 
@@ -20,23 +20,12 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr Duration kDiskRetry = std::chrono::seconds(5);
-constexpr Duration kUntoldFor = std::chrono::hours(24);
 constexpr std::string_view kOurselves = "keyturn";
-
-// What was under way, and where its messages stand: two thirds of a rotation's entries, and of no use once it
-// is over and told. (Chain and export have them all the same.)
-bool is_bookkeeping(std::string_view type) {
-  return type.starts_with("secret.rotate.action.") || type.starts_with("secret.rotate.message.") ||
-         type == type_of(WatchProgressed{});
-}
-
 }  // namespace
 
 struct Runner::Live {
-  Live(asio::any_io_executor io, std::string id)
-      : state(std::make_shared<State>()), lock(io), wake(io, asio::steady_timer::time_point::max()) {
-    state->id = std::move(id);
-  }
+  Live(asio::any_io_executor io, std::shared_ptr<State> begun_as)
+      : state(std::move(begun_as)), lock(io), wake(io, asio::steady_timer::time_point::max()) {}
 
   void nudge() {
     nudged = true;
@@ -71,24 +60,13 @@ Runner::Runner(asio::any_io_executor io, storage::Journal& journal, const storag
 
 Runner::~Runner() = default;
 
-void Runner::load(const std::vector<storage::Entry>& entries) {
-  std::unordered_set<std::string_view> told;
-  for (const auto& entry : entries) {
-    if (entry.type == type_of(Closed{}) && clock_.now() - entry.at > kUntoldFor) told.insert(entry.rotation);
+void Runner::load(std::vector<std::shared_ptr<State>> states) {
+  for (auto& state : states) {
+    auto live = std::make_shared<Live>(io_, std::move(state));
+    live->begun = true;
+    of_target_[live->state->target.name()].push_back(live);
+    rotations_[live->state->id] = std::move(live);
   }
-  std::shared_ptr<Live> live;  // most entries are of the same rotation as the one before
-  for (const auto& entry : entries) {
-    if (entry.rotation.empty()) continue;
-    if (is_bookkeeping(entry.type) && told.contains(entry.rotation)) continue;
-    if (!live || live->state->id != entry.rotation) {
-      auto& known = rotations_[entry.rotation];
-      if (!known) known = std::make_shared<Live>(io_, entry.rotation);
-      live = known;
-      live->begun = true;
-    }
-    apply(*live->state, read_event(entry.type, nlohmann::json::parse(entry.data)), entry.at);
-  }
-  for (const auto& [id, each] : rotations_) of_target_[each->state->target.name()].push_back(each);
 }
 
 void Runner::resume() {
@@ -110,7 +88,8 @@ asio::awaitable<StartResult> Runner::start(Started started, std::string once) {
   const std::string name = started.target.name();
   if (auto other = live(started.target.provider, started.target.environment)) co_return AlreadyLive{other};
   const TimePoint now = clock_.now();
-  auto live = std::make_shared<Live>(io_, storage::new_rotation_id(now));
+  auto live = std::make_shared<Live>(io_, std::make_shared<State>());
+  live->state->id = storage::new_rotation_id(now);
   // While it waits for the disk, a second command is refused with what this one will be.
   live->fold({started}, now);
   const std::string actor = started.operator_id;

@@ -1,6 +1,6 @@
 // The only part that acts: asks `decide`, writes the intent, has the action performed, writes the outcome,
-// asks again. After a restart it folds the journal and goes on; an action whose outcome is not in the journal
-// is performed again, which is harmless because every action looks before it writes. Thread: io only.
+// asks again. After a restart it goes on from the fold of the journal; an action whose outcome is not in the
+// journal is performed again, which is harmless because every action looks before it writes. Thread: io only.
 // Failure: what the world does becomes ActionFailed; a journal that refuses a commit is retried, and nothing
 // happens meanwhile (no effect without its intent on disk).
 #pragma once
@@ -60,8 +60,8 @@ class Runner {
          Performer& performer, RunnerEvents events);
   ~Runner();
 
-  // Once, at the start: folds the journal. Throws when it holds what this program doesn't know.
-  void load(const std::vector<storage::Entry>& entries);
+  // Once, at the start: the rotations that the journal holds (replay.h), oldest first.
+  void load(std::vector<std::shared_ptr<State>> states);
   // Sets every open rotation going. Call once the performer can perform.
   void resume();
 

@@ -53,8 +53,8 @@ Reply<T> reply_through(const asio::any_io_executor& io, Handler handler) {
 
 class Database::Writer {
  public:
-  Writer(asio::any_io_executor io, const std::filesystem::path& file)
-      : io_(std::move(io)), store_(std::in_place, file), thread_([this] { run(); }) {}
+  Writer(asio::any_io_executor io, const std::filesystem::path& file, const EachEntry& each)
+      : io_(std::move(io)), store_(std::in_place, file, each), thread_([this] { run(); }) {}
 
   // Finishes what waits, then closes the file and lets go of its lock.
   void close() {
@@ -185,8 +185,8 @@ class Database::Writer {
   std::thread thread_;  // last: it starts when everything else is there
 };
 
-Database::Database(asio::any_io_executor io, const std::filesystem::path& file)
-    : writer_(std::make_shared<Writer>(std::move(io), file)) {}
+Database::Database(asio::any_io_executor io, const std::filesystem::path& file, const EachEntry& each)
+    : writer_(std::make_shared<Writer>(std::move(io), file, each)) {}
 
 Database::~Database() { writer_->close(); }
 
@@ -200,10 +200,6 @@ asio::awaitable<std::optional<SealedBox>> Database::box(BoxName name) {
 asio::awaitable<std::vector<Entry>> Database::entries_of(std::string rotation) {
   return Writer::read<std::vector<Entry>>(
       writer_, [rotation = std::move(rotation)](Store& store) { return store.entries_of(rotation); });
-}
-
-asio::awaitable<std::vector<Entry>> Database::entries() {
-  return Writer::read<std::vector<Entry>>(writer_, [](Store& store) { return store.entries(); });
 }
 
 }  // namespace keyturn::storage::sqlite

@@ -25,17 +25,20 @@ class DatabaseError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+using EachEntry = std::function<void(Entry)>;
+
 class Database final : public Journal {
  public:
   // `io` is where awaitables resume. Creates the file (mode 0600) when there is none, and takes an exclusive
-  // lock on FILE.lock for as long as it lives, so that two bots never share a journal.
-  Database(boost::asio::any_io_executor io, const std::filesystem::path& file);
+  // lock on FILE.lock for as long as it lives, so that two bots never share a journal. Calls `each`, on this
+  // thread, for every entry there is, oldest first, once the chain holds as far as that entry; what `each`
+  // has seen counts only when the constructor returns.
+  Database(boost::asio::any_io_executor io, const std::filesystem::path& file, const EachEntry& each = {});
   ~Database() override;
 
   boost::asio::awaitable<Committed> commit(Batch batch) override;
   boost::asio::awaitable<std::optional<SealedBox>> box(BoxName name) override;
   boost::asio::awaitable<std::vector<Entry>> entries_of(std::string rotation) override;
-  boost::asio::awaitable<std::vector<Entry>> entries() override;
 
  private:
   class Writer;
@@ -44,7 +47,7 @@ class Database final : public Journal {
 
 // Reads a journal without the lock, while a bot may be running (WAL readers don't disturb the writer). Calls
 // `each` for every entry, oldest first. For `keyturn audit`.
-void read_entries(const std::filesystem::path& file, const std::function<void(const Entry&)>& each);
+void read_entries(const std::filesystem::path& file, const EachEntry& each);
 
 // As read_entries, for every sealed box there is.
 void read_boxes(const std::filesystem::path& file, const std::function<void(const NewBox&)>& each);

@@ -6,16 +6,12 @@
 #include <SQLiteCpp/Transaction.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <limits>
-
 #include "storage/chain_check.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/schema.h"
 
 namespace keyturn::storage::sqlite {
 namespace {
-
-constexpr std::int64_t kBeforeEverything = std::numeric_limits<std::int64_t>::min();
 
 // "file:///var/lib/keyturn/journal.db?immutable=1" (sqlite.org/uri.html).
 std::string immutable_uri(const std::filesystem::path& file) {
@@ -64,7 +60,7 @@ std::optional<ChainFault> follow_chain(const std::filesystem::path& file, bool u
   std::optional<ChainFault> fault;
   read_once(file, used, [&](SQLite::Database& database) {
     ChainCheck check;
-    for_each_entry(database, kBeforeEverything, [&](const Entry& entry) {
+    for_each_entry(database, [&](const Entry& entry) {
       ++entries_read;
       if (!fault) fault = check.next(entry);
     });
@@ -75,11 +71,9 @@ std::optional<ChainFault> follow_chain(const std::filesystem::path& file, bool u
 
 }  // namespace
 
-void read_entries(const std::filesystem::path& file, const std::function<void(const Entry&)>& each) {
+void read_entries(const std::filesystem::path& file, const EachEntry& each) {
   require_file(file);
-  read_once(file, in_use(file), [&](SQLite::Database& database) {
-    for_each_entry(database, kBeforeEverything, [&](const Entry& entry) { each(entry); });
-  });
+  read_once(file, in_use(file), [&](SQLite::Database& database) { for_each_entry(database, each); });
 }
 
 void read_boxes(const std::filesystem::path& file, const std::function<void(const NewBox&)>& each) {

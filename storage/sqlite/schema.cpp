@@ -78,14 +78,13 @@ void require_schema(SQLite::Database& database, const std::filesystem::path& fil
   throw DatabaseError(fmt::format("{} is not a journal of keyturn", file.string()));
 }
 
-void for_each_entry(SQLite::Database& database, std::int64_t after, const std::function<void(Entry)>& each,
+void for_each_entry(SQLite::Database& database, const std::function<void(Entry)>& each,
                     const std::optional<std::string>& rotation) {
   SQLite::Statement select(
       database,
       "SELECT sequence, at, rotation, type, actor, data, previous_hash, hash FROM entries "
-      "WHERE sequence > ?1 AND (?2 IS NULL OR rotation = ?2) ORDER BY sequence");
-  select.bind(1, after);
-  if (rotation) select.bind(2, *rotation);
+      "WHERE ?1 IS NULL OR rotation = ?1 ORDER BY sequence");
+  if (rotation) select.bind(1, *rotation);
   while (select.executeStep()) {
     each({
         .sequence = select.getColumn(0).getInt64(),

@@ -23,9 +23,8 @@ void prepare_schema(SQLite::Database& database, const std::filesystem::path& fil
 // Only checks.
 void require_schema(SQLite::Database& database, const std::filesystem::path& file);
 
-// Every entry after number `after`, oldest first. (After the smallest int64: every row there is, the forged
-// ones too.) With `rotation`, only those of that rotation.
-void for_each_entry(SQLite::Database& database, std::int64_t after, const std::function<void(Entry)>& each,
+// Every entry there is, oldest first. With `rotation`, only those of that rotation.
+void for_each_entry(SQLite::Database& database, const std::function<void(Entry)>& each,
                     const std::optional<std::string>& rotation = std::nullopt);
 
 ChainHead read_head(SQLite::Database& database);

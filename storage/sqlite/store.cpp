@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
+#include <future>
 #include <utility>
 
 #include "storage/sqlite/database.h"
@@ -14,8 +14,7 @@
 namespace keyturn::storage::sqlite {
 namespace {
 
-constexpr std::int64_t kMostReserved = 1'000'000;  // entries; what the head says may be forged
-constexpr auto kSeenFor = std::chrono::days(30);   // Slack gives up on an envelope within hours
+constexpr auto kSeenFor = std::chrono::days(30);  // Slack gives up on an envelope within hours
 
 // Back to where it can be run again, with nothing bound that a caller may free.
 class ResetAfterUse {
@@ -107,7 +106,7 @@ PreparedBatch prepare(Batch batch) {
   return prepared;
 }
 
-Store::Store(const std::filesystem::path& file)
+Store::Store(const std::filesystem::path& file, const std::function<void(Entry)>& each)
     : file_(file),
       lock_(file),
       database_(open(file)),
@@ -124,7 +123,7 @@ Store::Store(const std::filesystem::path& file)
       delete_box_(database_, "DELETE FROM boxes WHERE rotation = ? AND purpose = ?"),
       select_box_(database_, "SELECT wrapped_key, ciphertext FROM boxes WHERE rotation = ? AND purpose = ?") {
   try {
-    load_and_check();
+    replay(each);
     forget_old_keys();
     scrub();  // a crash may have left destroyed boxes in the write-ahead log
   } catch (const SQLite::Exception& error) {
@@ -132,7 +131,25 @@ Store::Store(const std::filesystem::path& file)
   }
 }
 
-void Store::load_and_check() {
+// The next page is read and checked on a thread of its own while `each` works on the one before. A page is
+// handed on only when its entries hold.
+void Store::replay(const std::function<void(Entry)>& each) {
+  PageQueue pages;
+  auto reading = std::async(std::launch::async, [&] {
+    const CloseAtEnd close(pages);
+    read_and_check(pages);
+  });
+  {
+    const CloseAtEnd close(pages);  // when `each` throws, the reader stops
+    while (auto page = pages.take()) {
+      if (!each) continue;
+      for (Entry& entry : *page) each(std::move(entry));
+    }
+  }
+  reading.get();
+}
+
+void Store::read_and_check(PageQueue& pages) {
   const auto refuse_if = [this](const std::optional<ChainFault>& fault) {
     if (!fault) return;
     throw DatabaseError(
@@ -141,13 +158,14 @@ void Store::load_and_check() {
                     file_.string(), fault->sequence, fault->what));
   };
   ChainCheck check;
-  const ChainHead committed = read_head(database_);
-  loaded_.reserve(static_cast<std::size_t>(std::clamp(committed.sequence, std::int64_t{0}, kMostReserved)));
-  for_each_entry(database_, std::numeric_limits<std::int64_t>::min(), [&](Entry entry) {
+  Page page;
+  for_each_entry(database_, [&](Entry entry) {
     refuse_if(check.next(entry));
-    loaded_.push_back(std::move(entry));
+    page.push_back(std::move(entry));
+    if (page.size() == kEntriesAPage) pages.put(std::exchange(page, {}));
   });
-  refuse_if(check.finish(committed));
+  refuse_if(check.finish(read_head(database_)));
+  pages.put(std::move(page));
   head_ = check.head();
 }
 
@@ -253,16 +271,9 @@ std::optional<SealedBox> Store::box(const BoxName& name) {
   };
 }
 
-std::vector<Entry> Store::entries() {
-  auto all = std::exchange(loaded_, {});
-  const std::int64_t last = all.empty() ? 0 : all.back().sequence;
-  for_each_entry(database_, last, [&](Entry entry) { all.push_back(std::move(entry)); });
-  return all;
-}
-
 std::vector<Entry> Store::entries_of(const std::string& rotation) {
   std::vector<Entry> found;
-  for_each_entry(database_, 0, [&](Entry entry) { found.push_back(std::move(entry)); }, rotation);
+  for_each_entry(database_, [&](Entry entry) { found.push_back(std::move(entry)); }, rotation);
   return found;
 }
 

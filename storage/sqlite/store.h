@@ -15,6 +15,7 @@
 #include "storage/chain_check.h"
 #include "storage/journal.h"
 #include "storage/sqlite/file_guard.h"
+#include "storage/sqlite/page_queue.h"
 
 namespace keyturn::storage::sqlite {
 
@@ -37,13 +38,13 @@ struct Outcome {
 
 class Store {
  public:
-  explicit Store(const std::filesystem::path& file);
+  // Calls `each` as the constructor of Database does.
+  Store(const std::filesystem::path& file, const std::function<void(Entry)>& each);
 
   // One transaction for all; when one of them fails, one for each, so that only the bad one does.
   std::vector<Outcome> commit(const std::vector<PreparedBatch>& group);
 
   std::optional<SealedBox> box(const BoxName& name);
-  std::vector<Entry> entries();
   std::vector<Entry> entries_of(const std::string& rotation);
 
   // True after boxes were destroyed, until the write-ahead log that still holds them could be emptied.
@@ -51,7 +52,8 @@ class Store {
   void scrub();
 
  private:
-  void load_and_check();
+  void replay(const std::function<void(Entry)>& each);
+  void read_and_check(PageQueue& pages);
   void forget_old_keys();
   void in_transaction(const std::function<void()>& work);
   Outcome commit_alone(const PreparedBatch& batch);
@@ -76,9 +78,6 @@ class Store {
   SQLite::Statement select_box_;
   ChainHead head_;
   bool scrub_due_ = false;
-  // What the check at the start read, handed out once: reading a long journal twice would double the time to
-  // ready.
-  std::vector<Entry> loaded_;
 };
 
 }  // namespace keyturn::storage::sqlite

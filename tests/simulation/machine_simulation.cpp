@@ -90,7 +90,7 @@ class MachineSimulation::Process {
  public:
   explicit Process(MachineSimulation& machine)
       : worker(machine), runner(io.get_executor(), machine.journal_, machine.clock_, worker, {}) {
-    runner.load(machine.journal_.written);
+    runner.load(machine.journal_.replayed(machine.clock_.now()));
     runner.resume();
   }
   asio::io_context io{1};

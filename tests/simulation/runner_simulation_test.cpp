@@ -129,7 +129,7 @@ class ScriptedPerformer final : public Performer {
 struct Process {
   Process(MemoryJournal& journal_of_all, VirtualClock& clock_of_all, Outside& outside)
       : journal(journal_of_all), clock(clock_of_all), performer(outside, clock) {
-    runner.load(journal.written);
+    runner.load(journal.replayed(clock.now()));
     runner.resume();
   }
 

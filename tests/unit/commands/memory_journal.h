@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "commands/rotation/replay.h"
 #include "storage/journal.h"
 
 namespace keyturn::test {
@@ -52,7 +53,15 @@ class MemoryJournal final : public storage::Journal {
     }
     co_return found;
   }
-  boost::asio::awaitable<std::vector<storage::Entry>> entries() override { co_return written; }
+
+  // The rotations in it, as a start at `now` finds them.
+  std::vector<std::shared_ptr<commands::rotation::State>> replayed(storage::TimePoint now) const {
+    commands::rotation::Replay replay(now);
+    for (const auto& entry : written) {
+      if (!entry.rotation.empty()) replay.add(entry);
+    }
+    return replay.finish();
+  }
 
   // How many entries of that type there are.
   int count(const std::string& type) const {

@@ -2,7 +2,6 @@
 // each schema there ever was. Each must open, its chain must hold, and its rotation must be told as it was.
 #include <SQLiteCpp/Database.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -41,15 +40,8 @@ class OldJournal {
   std::vector<storage::Entry> opened() const {
     boost::asio::io_context io;
     std::vector<storage::Entry> entries;
-    std::exception_ptr failure;
-    storage::sqlite::Database database(io.get_executor(), file_);
-    boost::asio::co_spawn(io, database.entries(),
-                          [&](std::exception_ptr thrown, std::vector<storage::Entry> all) {
-                            failure = thrown;
-                            entries = std::move(all);
-                          });
-    io.run();
-    if (failure) std::rethrow_exception(failure);
+    const storage::sqlite::Database database(
+        io.get_executor(), file_, [&](storage::Entry entry) { entries.push_back(std::move(entry)); });
     return entries;
   }
 

@@ -55,7 +55,7 @@ TEST_CASE("a restart tells the same about rotations that were over long ago") {
 
   StatusFixture after;
   after.clock.time = before.clock.time;
-  after.runner.load(before.journal.written);
+  after.runner.load(before.journal.replayed(after.clock.time));
   const auto targets = std::vector{target_in("prod")};
   CHECK(after.status(targets) == before.status(targets));
   CHECK(after.state(id)->closed->event.outcome == "rotated");

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "storage/fingerprint.h"
+#include "storage/sqlite/page_queue.h"
 #include "support.h"
 
 using namespace keyturn::storage;
@@ -29,13 +30,21 @@ namespace {
 
 // One open journal, and its io_context.
 struct Journaled {
-  explicit Journaled(const std::filesystem::path& file)
-      : database(std::make_unique<Database>(io.get_executor(), file)) {}
+  explicit Journaled(std::filesystem::path at)
+      : file(std::move(at)),
+        database(std::make_unique<Database>(io.get_executor(), file,
+                                            [this](Entry entry) { found.push_back(std::move(entry)); })) {}
 
   Committed commit(Batch batch) { return run(io, database->commit(std::move(batch))); }
   std::optional<SealedBox> box(BoxName name) { return run(io, database->box(std::move(name))); }
-  std::vector<Entry> entries() { return run(io, database->entries()); }
+  std::vector<Entry> entries() const {
+    std::vector<Entry> all;
+    keyturn::storage::sqlite::read_entries(file, [&](Entry entry) { all.push_back(std::move(entry)); });
+    return all;
+  }
 
+  std::filesystem::path file;
+  std::vector<Entry> found;  // when it was opened
   asio::io_context io;
   std::unique_ptr<Database> database;
 };
@@ -87,6 +96,15 @@ void write_some(const std::filesystem::path& file, int count) {
   for (int i = 1; i <= count; ++i) {
     journal.commit(batch_of(entry_of("rot_1", "step", {{"note", "entry number " + std::to_string(i)}})));
   }
+}
+
+// More than a reader may be ahead of whoever takes the entries.
+std::int64_t write_many(const std::filesystem::path& file) {
+  const std::size_t many = sqlite::kEntriesAPage * (sqlite::kPagesAhead + 2) + 1;
+  Batch batch;
+  for (std::size_t i = 0; i < many; ++i) batch.entries.push_back(entry_of("rot_1", "step"));
+  Journaled(file).commit(std::move(batch));
+  return static_cast<std::int64_t>(many);
 }
 
 void tamper(const std::filesystem::path& file, const std::string& sql) {
@@ -166,7 +184,7 @@ TEST_CASE("a commit is in the file when it returns, whether or not the process g
   CHECK(types == std::vector<std::string>{"secret.rotate.started"});
   std::filesystem::copy_file(folder.file(), folder.file("copy.db"));
   std::filesystem::copy_file(folder.file("journal.db-wal"), folder.file("copy.db-wal"));
-  CHECK(Journaled(folder.file("copy.db")).entries().size() == 1);
+  CHECK(Journaled(folder.file("copy.db")).found.size() == 1);
 }
 
 TEST_CASE("looking at a journal that nobody has open leaves nothing beside it") {
@@ -192,7 +210,7 @@ TEST_CASE("text of any kind survives, zero bytes and all") {
     Journaled journal(folder.file());
     journal.commit(batch_of(entry_of(odd, odd, {{"text", odd}})));
   }
-  const auto entries = Journaled(folder.file()).entries();
+  const auto entries = Journaled(folder.file()).found;
   REQUIRE(entries.size() == 1);
   CHECK(entries[0].rotation == odd);
   CHECK(entries[0].type == odd);
@@ -420,6 +438,40 @@ TEST_CASE("a byte flipped in an entry's data is found and named, and the bot doe
   CHECK(contains(refusal_of(folder.file()), "entry 3"));
 }
 
+TEST_CASE(
+    "opening hands over every entry of a long journal in order, and of a broken one none that doesn't hold") {
+  const TemporaryFolder folder;
+  const std::int64_t many = write_many(folder.file());
+  {
+    const Journaled journal(folder.file());
+    REQUIRE(static_cast<std::int64_t>(journal.found.size()) == many);
+    for (std::int64_t i = 0; i < many; ++i)
+      REQUIRE(journal.found[static_cast<std::size_t>(i)].sequence == i + 1);
+  }
+  tamper(folder.file(), "UPDATE entries SET actor = 'somebody' WHERE sequence = " + std::to_string(many - 1));
+  std::int64_t last = 0;
+  asio::io_context io;
+  const auto open = [&](const sqlite::EachEntry& each) { Database(io.get_executor(), folder.file(), each); };
+  CHECK_THROWS_WITH(open([&](const Entry& entry) { last = entry.sequence; }),
+                    Catch::Contains("entry " + std::to_string(many - 1)));
+  CHECK(last > 0);
+  CHECK(last < many - 1);
+}
+
+TEST_CASE("an entry that nobody understands stops the opening at once, and lets go of the file") {
+  const TemporaryFolder folder;
+  write_many(folder.file());
+  asio::io_context io;
+  const auto open = [&](const sqlite::EachEntry& each) { Database(io.get_executor(), folder.file(), each); };
+  int seen = 0;
+  CHECK_THROWS_WITH(open([&](const Entry&) {
+                      if (++seen == 3) throw std::runtime_error("an unknown event");
+                    }),
+                    Catch::Contains("an unknown event"));
+  CHECK(seen == 3);
+  open({});
+}
+
 TEST_CASE("a removed entry is found, the last one too") {
   const TemporaryFolder folder;
   const std::string sequence = GENERATE("1", "3", "5");
@@ -545,7 +597,7 @@ TEST_CASE("closing the journal finishes the commits that wait") {
   }
   io.run();
   CHECK(done == 20);
-  CHECK(Journaled(folder.file()).entries().size() == 20);
+  CHECK(Journaled(folder.file()).found.size() == 20);
 }
 
 TEST_CASE("a commit after closing fails instead of hanging") {
@@ -553,7 +605,7 @@ TEST_CASE("a commit after closing fails instead of hanging") {
   asio::io_context io;
   std::optional<Database> database(std::in_place, io.get_executor(), folder.file());
   auto late_commit = database->commit(batch_of(entry_of("rot_1", "step")));
-  auto late_read = database->entries();
+  auto late_read = database->entries_of("rot_1");
   database.reset();
   CHECK_THROWS_WITH(run(io, std::move(late_commit)), Catch::Contains("closed"));
   CHECK_THROWS_WITH(run(io, std::move(late_read)), Catch::Contains("closed"));
@@ -573,5 +625,5 @@ TEST_CASE("an io_context that goes away with its coroutines still waiting takes 
     }
   }
   CHECK(resumed < 20);
-  CHECK(Journaled(folder.file()).entries().size() == 20);
+  CHECK(Journaled(folder.file()).found.size() == 20);
 }
