@@ -31,11 +31,7 @@ test('a key that comes due is reminded of, each reminder once across a crash, an
   assert.match(await stage.command('due', 'U0MEMBER'), /\*stripe prod\*: never rotated[^\n]*overdue since/);
 
   // A rotation ends it.
-  await stage.start();
-  await stage.confirm();
-  const link = await stage.link();
-  const key = await stage.rotateInDashboard(7);
-  assert.equal((await stage.submit(link, key)).state, 'received');
+  const key = await stage.handOver();
   await stage.message(ops, /is rotated\./, 30000);
   const before = (await marks(stage, 'key.reminder.posted')).length;
   await stage.closed();
@@ -93,10 +89,7 @@ test('a reminder is sent also when nobody can look, and says so', async (t) => {
 test('the audit of a key shows its evidence and its journal to superadmins only', async (t) => {
   const stage = await open(t, '90d');
   assert.match(await stage.command('audit stripe prod'), /never rotated/);
-  await stage.start();
-  await stage.confirm();
-  const link = await stage.link();
-  assert.equal((await stage.submit(link, await stage.rotateInDashboard(7))).state, 'received');
+  await stage.handOver();
   await stage.closed();
   const text = await stage.command('audit stripe prod');
   assert.match(text, /Last completed: [^]*by <@U0ADMIN>/);

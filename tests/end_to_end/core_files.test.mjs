@@ -61,11 +61,7 @@ for (const signal of ['SIGABRT', 'SIGSEGV']) {
       assert.ok(!stage.bot.ended, stage.bot.errors);
     };
     await begin();
-    await stage.start();
-    await stage.confirm();
-    const link = await stage.link();
-    const key = await stage.rotateInDashboard(7);
-    assert.equal((await stage.submit(link, key)).state, 'received');
+    const key = await stage.handOver();
     await assertClosedToAll(stage, [old, key]);
     assert.deepEqual(await stage.bot.stop(signal), { code: null, signal });
     assert.equal((await coreFiles(stage)).length, others, 'the bot leaves none');

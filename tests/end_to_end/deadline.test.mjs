@@ -21,11 +21,7 @@ async function rotated(t, settings = {}) {
   t.after(() => stage.close());
   await stage.startBot();
   const [before, old] = [await snapshot(stage), await stage.currentKey()];
-  await stage.start();
-  await stage.confirm();
-  const link = await stage.link();
-  const key = await stage.rotateInDashboard(grace);
-  assert.equal((await stage.submit(link, key, grace)).state, 'received');
+  const key = await stage.handOver(grace);
   await stage.message(ops, /is rotated\./, 30000);
   return { stage, before, old, key };
 }

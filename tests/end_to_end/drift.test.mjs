@@ -12,11 +12,7 @@ async function rotated(t, { grace = 7, settings = {}, closed = true } = {}) {
   t.after(() => stage.close());
   stage.before = await stage.currentKey();
   await stage.startBot();
-  await stage.start();
-  await stage.confirm();
-  const link = await stage.link();
-  stage.newKey = await stage.rotateInDashboard(grace);
-  assert.equal((await stage.submit(link, stage.newKey, grace)).state, 'received');
+  stage.newKey = await stage.handOver(grace);
   await stage.message(ops, /is rotated\./, 30000);
   if (closed) assert.equal((await stage.closed()).context.outcome, 'rotated');
   return stage;

@@ -13,11 +13,7 @@ for (const moment of ['secret.rotate.new_key.received', 'secret.rotate.new_key.s
     t.after(() => stage.close());
     await stage.startBot();
     const before = await snapshot(stage);
-    await stage.start();
-    await stage.confirm();
-    const link = await stage.link();
-    const key = await stage.rotateInDashboard(7);
-    assert.equal((await stage.submit(link, key)).state, 'received');
+    const key = await stage.handOver();
     await until(moment, async () => (await stage.actions()).includes(moment));
     await stage.bot.stop('SIGKILL');
     await stage.startBot();
@@ -98,10 +94,7 @@ test('an app that is set back by hand during the grace stops the close, instead 
   const stage = await Stage.open();
   t.after(() => stage.close());
   await stage.startBot();
-  await stage.start();
-  await stage.confirm();
-  const link = await stage.link();
-  assert.equal((await stage.submit(link, await stage.rotateInDashboard(7))).state, 'received');
+  await stage.handOver();
   await stage.message(ops, /is rotated\./);
   await stage.act('/heroku/config', { app: 'raxx-api-prod', name: 'STRIPE_RESTRICTED_KEY', value: 'set by hand' });
   const stopped = await stage.message(ops, /no longer holds the key/, 20000);

@@ -120,10 +120,7 @@ test("the app's home tab shows the old key's deadline during the grace, and then
   };
   const shows = (user, pattern) => until(`${user}'s home tab to show ${pattern}`, async () => pattern.test((await words(user)).key), 40000);
   const date = String.raw`<!date\^(\d+)\^[^>]*>`;
-  await stage.start();
-  await stage.confirm();
-  const link = await stage.link();
-  assert.equal((await stage.submit(link, await stage.rotateInDashboard(12), 12)).state, 'received');
+  await stage.handOver(12);
   await stage.message(ops, /is rotated\./, 30000);
   const deadline = new RegExp(`The old key's deadline: ${date}\\.`);
   for (const user of [ada, mel]) await shows(user, new RegExp(`Going on\\*: [^]*Started by <@U0ADMIN>\\. Billing runs on the new key[^]*${deadline.source}`));

@@ -48,10 +48,7 @@ test('a whole rotation needs no system call, socket or file that the service is 
   stage.launch({}, ['strace', '-D', '-f', '-qq', '-s', '0', '-o', log]);
   await until('the bot to be ready', async () => stage.bot.ended || (await stage.ready()));
   assert.ok(!stage.bot.ended, stage.bot.errors);
-  await stage.start();
-  await stage.confirm();
-  const link = await stage.link();
-  assert.equal((await stage.submit(link, await stage.rotateInDashboard(7))).state, 'received');
+  await stage.handOver();
   assert.equal((await stage.closed()).context.outcome, 'rotated');
   await stage.bot.stop();
 

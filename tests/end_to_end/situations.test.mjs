@@ -451,11 +451,7 @@ describe('got over', { concurrency: 3 }, () => {
 test('an authentication error late in the watch stops the rotation as an early one would, and it is never called rotated', async (t) => {
   const stage = await open(t, { watch: '6s' });
   const before = await snapshot(stage);
-  await stage.start();
-  await stage.confirm();
-  const link = await stage.link();
-  const key = await stage.rotateInDashboard(grace);
-  assert.equal((await stage.submit(link, key, grace)).state, 'received');
+  const key = await stage.handOver(grace);
   await until('most of the watch to be over', async () => (await stage.entry('secret.rotate.watch.progressed'))?.context.watched >= 4800);
   assert.ok(!(await stage.actions()).includes('secret.rotate.watch.finished'), 'and not all of it');
   await fault('heroku', { kind: 'log_line', app, text: 'Stripe::AuthenticationError: Invalid API Key provided: rk_live_****' })(stage);
@@ -517,10 +513,7 @@ test('an app whose log stays silent is said to be not exercised', async (t) => {
   await fault('heroku', { kind: 'fir', app: silent })(stage); // where a log shows nothing of before, not even that it was asked for
   await stage.startBot();
   const before = await snapshot(stage);
-  await stage.start();
-  await stage.confirm();
-  const link = await stage.link();
-  assert.equal((await stage.submit(link, await stage.rotateInDashboard(grace), grace)).state, 'received');
+  await stage.handOver(grace);
   const summary = await stage.message(ops, /is rotated\./, 40000);
   assert.match(summary.all, /raxx-worker-002 log watched for [^:]*: no line of any dyno: not exercised, no gaps/);
   assert.match(summary.all, /raxx-api-prod log watched for [^:]*: \d+ lines, no authentication failure/);

@@ -212,6 +212,15 @@ export class Stage {
   async submit(link, key, graceSeconds = 7, code = link.code) {
     return this.post(link, 'submit', await this.seal(link, key, graceSeconds, code));
   }
+  // From the command to the arrival of the new key, which is returned; the old one lives so much longer.
+  async handOver(graceSeconds = 7) {
+    await this.start();
+    await this.confirm();
+    const link = await this.link();
+    const key = await this.rotateInDashboard(graceSeconds);
+    assert.equal((await this.submit(link, key, graceSeconds)).state, 'received');
+    return key;
+  }
   progress(link) {
     return this.post(link, 'progress', {});
   }
