@@ -291,7 +291,7 @@ struct App::Parts {
   }
 
   asio::awaitable<void> load();
-  asio::awaitable<void> check_sealing_key();
+  asio::awaitable<void> check_sealed_copies();
   asio::awaitable<void> check_workspace();
   asio::awaitable<void> follow_slack();
   asio::awaitable<void> keep_gauges();
@@ -377,18 +377,28 @@ asio::awaitable<void> App::Parts::keep_gauges() {
   }
 }
 
-// A sealing key that doesn't open what an open rotation has sealed would be noticed only when it is too late.
-asio::awaitable<void> App::Parts::check_sealing_key() {
+// A sealing key that doesn't open what open rotations have sealed would be noticed only when it is too late.
+// When it opens something, it is the right one, and what doesn't open was changed on the disk: that rotation
+// stops when it comes to it, and the others go on.
+asio::awaitable<void> App::Parts::check_sealed_copies() {
+  int opened = 0;
+  std::string shut;
   for (const auto& state : runner.all()) {
-    if (!state->live() || !state->probed.contains(commands::rotation::ActionKind::probe_old_key)) continue;
-    if (state->proven_dead_at) continue;
-    try {
-      co_await vault.open(state->id, std::string(commands::rotation::kOldKey));
-    } catch (const std::runtime_error& error) {
-      throw std::runtime_error(std::string(error.what()) +
-                               "; is this the sealing key that the journal was written with?");
+    for (const auto purpose : state->sealed()) {
+      try {
+        co_await vault.open(state->id, std::string(purpose));
+        ++opened;
+      } catch (const std::runtime_error& error) {
+        shut = error.what();
+        log::error("a sealed copy is of no use", {{"rotation", state->id}, {"why", shut}});
+      }
     }
   }
+  if (opened > 0 || shut.empty()) co_return;
+  throw std::runtime_error(
+      shut +
+      "; is this the sealing key that the journal was written with? If it is, the copy was "
+      "changed on the disk: restore a backup");
 }
 
 // What closed before this process began was logged and counted by the one before.
@@ -398,7 +408,7 @@ asio::awaitable<void> App::Parts::load() {
   cadence.load(others);
   offboarding.load(others);
   drift_watch.load(others);
-  co_await check_sealing_key();
+  co_await check_sealed_copies();
   for (const auto& state : runner.all()) {
     if (state->closed) stages[state->id] = commands::rotation::name_of(commands::rotation::Stage::closed);
   }

@@ -120,6 +120,14 @@ Decision await_approver(const State& s, TimePoint now) {
   return keep_trying(s, now, ActionKind::page_others);
 }
 
+Decision await_rescue(const State& s, TimePoint now) {
+  if (const auto* page = last_page(s)) return watch_unattended(s, now, *page);
+  const TimePoint page = s.halted->at + patience(s, s.target.timing.page_after);
+  if (now > page + kLongestGrace) return {};
+  if (now < page) return {.wake = page};
+  return keep_trying(s, now, ActionKind::page_others);
+}
+
 Decision await_operator(const State& s, TimePoint now) {
   const Plan planned = plan(s);
   std::optional<TimePoint> wake;

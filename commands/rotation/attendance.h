@@ -18,6 +18,10 @@ inline constexpr Duration kLongestGrace = std::chrono::days(7);
 // What to do while the rotation waits for its operator: boxes, or the new key.
 Decision await_operator(const State& state, TimePoint now);
 
+// What to do while it is stopped, and no key has come: the operator may have clicked in the dashboard all the
+// same.
+Decision await_rescue(const State& state, TimePoint now);
+
 // What to do while an approval is waited for; there is one.
 Decision await_approver(const State& state, TimePoint now);
 

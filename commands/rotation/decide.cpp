@@ -186,7 +186,7 @@ Step close(const State&, TimePoint) { return end("rotated"); }
 
 constexpr std::array<StepFunction, 14> kProcedure = {
     finish,               // over already, or given up before anything changed
-    wait_for_a_person,    // something went wrong after the new key existed
+    wait_for_a_person,    // something went wrong once a link was made
     check_prerequisites,  // by machine, all at once
     second_person,        // where the target asks for one; a leak waits for nobody
     instruct,             // and by tick box

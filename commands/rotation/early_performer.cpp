@@ -15,7 +15,10 @@ asio::awaitable<integrations::Probe> RealPerformer::probe_old(StatePointer state
 }
 
 asio::awaitable<Outcome> RealPerformer::page_others(StatePointer state) {
-  OthersPaged paged{.people = {}, .old_key = co_await probe_old(state), .link = state->forms};
+  OthersPaged paged{.people = {},
+                    .old_key = co_await probe_old(state),
+                    .link = state->forms,
+                    .stopped = state->halted.has_value()};
   if (systems_.superadmins) paged.people = co_await systems_.superadmins();
   if (waiting_approval(*state) != nullptr) {
     paged.approval = static_cast<int>(state->approvals.size());

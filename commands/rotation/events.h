@@ -220,7 +220,8 @@ struct OthersPaged {
   std::vector<std::string> people;  // superadmins but the operator; empty: Slack did not say who they are
   Probe old_key;                    // asked right before: the operator may have rotated, and gone
   int link = 0;
-  int approval = 0;  // number of the approval that is waited for; 0: the operator is
+  int approval = 0;      // number of the approval that is waited for; 0: the operator is
+  bool stopped = false;  // before any link could be used
 };
 struct OldKeyChecked {  // while nobody comes, or while it is to be expired early
   Probe old_key;

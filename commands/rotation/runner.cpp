@@ -11,6 +11,7 @@
 
 #include "commands/rotation/lock.h"
 #include "commands/rotation/replay.h"
+#include "commands/rotation/vault.h"
 #include "integrations/error.h"
 #include "storage/ids.h"
 
@@ -253,6 +254,11 @@ asio::awaitable<Outcome> Runner::perform(std::shared_ptr<Live> live, Action acti
     failure.can_retry = error.can_retry() || error.failure() == integrations::Failure::ambiguous;
     failure.reason = error.what();
     failure.request_id = error.details().request_id;
+  } catch (const DoesNotOpen& error) {
+    failure.can_retry = false;
+    failure.reason = fmt::format(
+        "{}: it was changed on the disk, or the sealing key is not the one that it was sealed with",
+        error.what());
   } catch (...) {
     unexpected = std::current_exception();
   }

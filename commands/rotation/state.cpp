@@ -54,6 +54,14 @@ bool State::old_key_deleted() const {
   return dead(old_key_checked->event.old_key);
 }
 
+std::vector<std::string_view> State::sealed() const {
+  std::vector<std::string_view> purposes;
+  if (closed) return purposes;
+  if (current && !proven_dead_at) purposes.push_back(kOldKey);
+  if (received && !rejected && !completed && !forth.completed) purposes.push_back(kNewKey);
+  return purposes;
+}
+
 const std::string& State::started_by() const {
   return handovers.empty() ? operator_id : handovers.front().event.from;
 }

@@ -160,6 +160,8 @@ struct State : Leg {
   // Whether a link could be used at `now`.
   bool form_open(TimePoint now) const;
   bool live() const { return !closed; }
+  // The purposes of the boxes that must be there (destroyed_by in events.h says when they go).
+  std::vector<std::string_view> sealed() const;
   // Whoever typed /rotate: the operator, unless it was handed over.
   const std::string& started_by() const;
   // When the operator became the operator.

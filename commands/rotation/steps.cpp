@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "commands/rotation/attendance.h"
 #include "commands/rotation/judge.h"
 #include "commands/rotation/syncs.h"
 
@@ -64,7 +65,8 @@ Step finish(const State& s, TimePoint) {
 // does.
 Step wait_for_a_person(const State& s, TimePoint now) {
   if (!s.halted) return std::nullopt;
-  if (!s.received || s.reminded || now >= *s.old_key_deadline()) return wait();
+  if (!s.received) return await_rescue(s, now);
+  if (s.reminded || now >= *s.old_key_deadline()) return wait();
   const TimePoint reminder = reminder_at(s);
   if (now < reminder) return wait_until(reminder);
   return record({Reminded{}});

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <stdexcept>
 
+#include "commands/rotation/events.h"
 #include "storage/hkdf.h"
 
 namespace keyturn::commands::rotation {
@@ -38,7 +39,13 @@ asio::awaitable<storage::SharedSecret> Vault::open(std::string rotation, std::st
   const auto box = co_await journal_.box({rotation, purpose});
   if (!box) throw std::runtime_error("no sealed " + purpose + " for " + rotation);
   auto secret = storage::unseal(*key_, *box, associated);
-  if (!secret) throw std::runtime_error("the sealed " + purpose + " of " + rotation + " does not open");
+  if (!secret) {
+    throw DoesNotOpen(fmt::format("the sealed copy of the {} of {} does not open",
+                                  purpose == kNewKey   ? "new key"
+                                  : purpose == kOldKey ? "old key"
+                                                       : "form",
+                                  rotation));
+  }
   co_return storage::share(std::move(*secret));
 }
 

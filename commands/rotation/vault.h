@@ -3,6 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "storage/fingerprint.h"
@@ -14,6 +15,12 @@ namespace keyturn::commands::rotation {
 // Whether `key` is the one that `box` was sealed with. What is inside is wiped at once.
 bool opens(const storage::SealingKey& key, const storage::NewBox& box);
 
+// A sealed copy that is there and doesn't open: it was sealed with another key, or changed on the disk since.
+class DoesNotOpen : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 class Vault {
  public:
   // `journal` must outlive this.
@@ -23,7 +30,7 @@ class Vault {
   storage::NewBox seal(const std::string& rotation, std::string_view purpose,
                        const storage::Secret& secret) const;
 
-  // Throws std::runtime_error when there is no such box, or it doesn't open: never a wrong key.
+  // Throws std::runtime_error when there is no such box, DoesNotOpen when it doesn't open: never a wrong key.
   boost::asio::awaitable<storage::SharedSecret> open(std::string rotation, std::string purpose) const;
 
   std::string fingerprint(const storage::Secret& secret) const { return fingerprinter_.of(secret); }

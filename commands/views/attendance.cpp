@@ -55,6 +55,7 @@ Message nudge(const State& s, const OperatorNudged& nudge, std::size_t number) {
 // ---- the page
 
 std::string waits_for(const OthersPaged& page) {
+  if (page.stopped) return "who has not mended what stopped it, and no new key has come";
   return page.link == 0 ? "to tick the boxes before the dashboard"
                         : "for the new key, and the one-time link leads nowhere any more";
 }

@@ -5,6 +5,7 @@
 #include <boost/asio/redirect_error.hpp>
 
 #include "commands/rotation/approval.h"
+#include "commands/rotation/way_back.h"
 
 namespace keyturn::test {
 
@@ -36,7 +37,7 @@ class MachineSimulation::Worker final : public Performer {
     }
     co_await pass(machine_.dice_.between(10ms, 20s));
     if (dies == Dies::before_effect) co_await die();
-    machine_.check_effect(action);
+    machine_.check_effect(action, state->leg);
     ++machine_.effects;
     if (action.kind == ActionKind::take_proof) ++machine_.looks_since_hand_;
     Outcome outcome{.events = machine_.world_.perform(action, *state, machine_.clock_.now()), .boxes = {}};
@@ -160,14 +161,18 @@ void MachineSimulation::check() {
   int live = 0;
   for (const auto& state : process_->runner.all()) live += state->live() ? 1 : 0;
   require(live <= 1, "two live rotations of one target");
-  if (++settled_ % 32 != 0) return;
+  if (++settled_ % 32 == 0 || disk_refuses_ || told_.closed) check_memory();
+}
+
+void MachineSimulation::check_memory() const {
+  if (told_.id.empty()) return;
   const auto state = process_->runner.find(told_.id);
-  const std::string held = state ? dump(*state, clock_.now()) : "", folded = dump(told_, clock_.now());
+  require(state != nullptr, "the journal holds a rotation that the runner doesn't know");
+  const std::string held = dump(*state, clock_.now()), folded = dump(told_, clock_.now());
   const auto differs = std::ranges::mismatch(held, folded);
-  require(!state || held == folded, "what the runner holds in memory is not the fold of the journal: \"" +
-                                        std::string(differs.in1, held.end()).substr(0, 200) +
-                                        "\" instead of \"" +
-                                        std::string(differs.in2, folded.end()).substr(0, 200) + "\"");
+  require(held == folded, "what the runner holds in memory is not the fold of the journal: \"" +
+                              std::string(differs.in1, held.end()).substr(0, 200) + "\" instead of \"" +
+                              std::string(differs.in2, folded.end()).substr(0, 200) + "\"");
 }
 
 void MachineSimulation::check_entry(const State& before, const storage::Entry& entry) {
@@ -192,6 +197,12 @@ void MachineSimulation::check_entry(const State& before, const storage::Entry& e
   }
   if (std::holds_alternative<ProvenDead>(event))
     require(!world_.old_key_alive(clock_.now()), "called dead while it is alive");
+  if (std::holds_alternative<RolledBack>(event)) {
+    require(world_.stored() == "old-1", "rolled back, and the store has another key");
+    for (const auto& consumer : before.target.consumers)
+      require(world_.held_by(consumer.app) == "old-1" || by_hand > 0,
+              "rolled back, and " + consumer.app + " has another key");
+  }
   if (std::holds_alternative<KeyRejected>(event)) {
     const StripeKey* rejected = world_.key(before.received->event.fingerprint);
     require(rejected && !rejected->good(), "a good key is rejected, and it can be seen only once");
@@ -201,7 +212,10 @@ void MachineSimulation::check_entry(const State& before, const storage::Entry& e
 // Once the page has said "received", the key is in its box until it is in the store, or proven to be a wrong
 // one.
 void MachineSimulation::check_key_is_somewhere() const {
-  const bool settled = told_.rejected || told_.cancelled_at;
+  for (const auto purpose : told_.sealed())
+    require(journal_.boxes.contains({told_.id, std::string(purpose)}),
+            "a sealed copy is gone while it is needed");
+  const bool settled = told_.rejected || told_.cancelled_at || told_.way_back();
   if (settled || !told_.received) return;
   const std::string& fingerprint = told_.received->event.fingerprint;
   const bool sealed = journal_.boxes.contains({told_.id, std::string(kNewKey)});
@@ -212,29 +226,29 @@ void MachineSimulation::check_key_is_somewhere() const {
             "the old key is lost while it is needed");
 }
 
-void MachineSimulation::check_effect(const Action& action) {
+void MachineSimulation::check_effect(const Action& action, int leg) {
   for (; folded_ < journal_.written.size(); ++folded_) {
     const auto& entry = journal_.written[folded_];
     apply(on_disk_, read_event(entry.type, nlohmann::json::parse(entry.data)), entry.at);
   }
+  const bool writes = action.kind == ActionKind::store_key || action.kind == ActionKind::update_consumer;
+  // What was asked before somebody turned back is dropped when the answer comes.
+  if (!writes && leg != on_disk_.leg) return;
   if (!on_disk_.in_flight.contains(action))
     violation_ = "an effect without its intent in the journal: " + std::string(name_of(action.kind));
-  const bool writes = action.kind == ActionKind::store_key || action.kind == ActionKind::update_consumer;
-  if (writes &&
-      !journal_.boxes.contains({on_disk_.id.empty() ? told_.id : on_disk_.id, std::string(kNewKey)}))
-    violation_ = "a write without the sealed key";
+  const std::string purpose(on_disk_.way_back() ? kOldKey : kNewKey);
+  if (writes && !journal_.boxes.contains({told_.id, purpose})) violation_ = "a write without the sealed key";
 }
 
 // Nobody comes any more: then somebody has been told, or will be.
 void MachineSimulation::check_waiting() const {
   const auto decision = decide(told_, clock_.now());
-  if (told_.halted) {
-    const auto deadline = told_.old_key_deadline();
-    const bool due = told_.received && !told_.reminded && clock_.now() < *deadline;
+  require(waits_for_operator(), "stuck without waiting for a person");
+  if (told_.halted && told_.received) {
+    const bool due = !told_.reminded && clock_.now() < *told_.old_key_deadline();
     require(!due || decision.wake.has_value(), "it has stopped, and no reminder is due");
     return;
   }
-  require(waits_for_operator(), "stuck without waiting for a person");
   require(decision.wake || !told_.nudges.empty() || !told_.pages.empty(),
           "it waits for a person who was never reminded, and no reminder is due");
 }
@@ -325,6 +339,12 @@ void MachineSimulation::operator_acts() {
     duplicates += times - 1;
     settle();
   } else if (told_.halted) {
+    if (somebody_rolls_back(0.3)) return;
+    // What was put back is dead: there is nothing to try again.
+    const auto hopeless = [](const State& s, TimePoint now) {
+      return s.halted && s.way_back() && now >= *s.old_key_deadline();
+    };
+    if (hopeless(told_, clock_.now())) return say({Cancelled{}}, when(hopeless));
     world_.mend();
     world_.log_shows_failure = false;
     say({RetryRequested{}}, when([](const State& s, TimePoint) { return s.halted.has_value(); }));
@@ -334,12 +354,25 @@ void MachineSimulation::operator_acts() {
   } else if (stage_of(told_, clock_.now()) == Stage::awaiting_operator) {
     if (dice_.chance(0.1)) start("slash-" + std::to_string(++clicks_ + 1));  // once more, while it is live
     say({OperatorConfirmed{{"ready"}, ""}}, when([](const State& s, TimePoint) { return !s.confirmed_at; }));
+  } else if (!told_.received && dice_.chance(0.03)) {
+    say({Cancelled{}}, when([](const State& s, TimePoint) { return !s.received; }));
   } else if (!told_.received && !told_.form_open(clock_.now())) {
     say({LinkRequested{}},
         when([](const State& s, TimePoint now) { return !s.received && !s.form_open(now); }));
   } else if (!told_.received) {
     hands_over_key();
   }
+}
+
+// Any superadmin may, at any time at which there is a way back; where two are asked for, buttons.cpp stands
+// before it.
+bool MachineSimulation::somebody_rolls_back(double probability) {
+  const auto possible = [](const State& s, TimePoint now) {
+    return s.received && !s.target.second_approver && !no_way_back(s, now);
+  };
+  if (!possible(told_, clock_.now()) || !dice_.chance(probability)) return false;
+  say({RollbackRequested{"U2"}}, when(possible));
+  return true;
 }
 
 void MachineSimulation::somebody_sets_an_app() {
@@ -411,6 +444,7 @@ void MachineSimulation::run() {
     }
     plan_death();
     somebody_sets_an_app();
+    if (somebody_rolls_back(0.001)) continue;
     if (operator_at_ && clock_.time >= *operator_at_) {
       operator_acts();
     } else {

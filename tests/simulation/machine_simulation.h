@@ -47,13 +47,15 @@ class MachineSimulation {
   void start(const std::string& once);
   void say(std::vector<Event> events, Runner::Change guard, std::vector<storage::NewBox> boxes = {});
   void somebody_sets_an_app();
+  bool somebody_rolls_back(double probability);
 
   // What must hold whenever nothing is under way.
   void check();
   void check_entry(const State& before, const storage::Entry& entry);
   void check_key_is_somewhere() const;
-  void check_effect(const Action& action);
+  void check_effect(const Action& action, int leg);
   void check_waiting() const;
+  void check_memory() const;
   void require(bool holds, const std::string& what) const;
 
   Dice dice_;

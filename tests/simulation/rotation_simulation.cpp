@@ -34,7 +34,9 @@ std::string dump(const State& state, TimePoint now) {
   }
   for (const auto& action : state.in_flight)
     text += fmt::format("\n{} {}", name_of(action.kind), action.subject);
-  return text;
+  return text + fmt::format("\n{} proofs, {} nudges, {} pages, {} approvals, {} handovers, leg {}",
+                            state.proofs.size(), state.nudges.size(), state.pages.size(),
+                            state.approvals.size(), state.handovers.size(), state.leg);
 }
 
 RotationSimulation::RotationSimulation(std::uint64_t seed, bool calm)
@@ -407,6 +409,9 @@ void RotationSimulation::run() {
   }
   check_fold();
   require(state_.closed || (operator_gone_ && waits_for_operator()), "stuck without waiting for a person");
+  const bool told = state_.reminded || !state_.nudges.empty() || !state_.pages.empty();
+  const bool late = state_.received && now_ >= *state_.old_key_deadline();
+  require(state_.closed || told || late, "it waits for a person whom nobody reminded");
   if (state_.closed) require(boxes_.empty(), "a sealed key outlives its rotation");
 }
 

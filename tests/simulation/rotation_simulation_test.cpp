@@ -48,7 +48,7 @@ std::string told(const std::map<std::string, int>& counts) {
 }  // namespace
 
 TEST_CASE("whatever the world does, a rotation keeps its promises and ends or waits for a person") {
-  const Seeds seeds(600);
+  const Seeds seeds(2000);
   const Stopwatch watch;
   std::map<std::string, int> endings;
   int crashes = 0, halts = 0, rejections = 0, barred = 0;
@@ -76,6 +76,7 @@ TEST_CASE("whatever the world does, a rotation keeps its promises and ends or wa
   CHECK(crashes > 0);
   CHECK(halts > 0);
   CHECK(rejections > 0);
+  CHECK(barred > 0);
 }
 
 TEST_CASE("in a calm world every rotation closes with the old key proven dead") {
@@ -90,7 +91,7 @@ TEST_CASE("in a calm world every rotation closes with the old key proven dead") 
 }
 
 TEST_CASE("whatever the machine does, nothing is lost and nothing is green that isn't") {
-  const Seeds seeds(300);
+  const Seeds seeds(1000);
   const Stopwatch watch;
   std::map<std::string, int> endings;
   int deaths = 0, refusals = 0, duplicates = 0, effects = 0, by_hand = 0;
@@ -113,7 +114,7 @@ TEST_CASE("whatever the machine does, nothing is lost and nothing is green that 
                 << ", duplicates " << duplicates << ", effects " << effects << ", apps set by hand "
                 << by_hand);
   if (seeds.only || seeds.last < 300) return;
-  for (const char* ending : {"rotated", "refused"}) CHECK(endings[ending] > 0);
+  for (const char* ending : {"rotated", "rolled_back", "refused", "cancelled"}) CHECK(endings[ending] > 0);
   for (const int trouble : {deaths, refusals, duplicates, by_hand}) CHECK(trouble > 0);
 }
 

@@ -56,6 +56,9 @@ std::vector<Event> World::probe(ActionKind purpose, const State& state, TimePoin
     if (purpose == ActionKind::probe_old_again && !probed.probes.empty()) break;
     probed.probes.push_back(fresh ? ask_new(probed.fingerprint, endpoint, now) : ask_old(endpoint, now));
   }
+  // Somebody took a permission from it meanwhile: it can't take over again.
+  if (purpose == ActionKind::probe_previous_key && dice_.chance(5 * final_trouble_))
+    probed.probes.front() = test::probe(probed.probes.front().endpoint, Answer::denied);
   return {probed};
 }
 

@@ -90,6 +90,26 @@ TEST_CASE("a link that nobody uses is told of before its end, at its end, and th
   CHECK(story.state.pages.size() == 1);
 }
 
+TEST_CASE("stopped before a link could be sent: the others are paged, and hear of it when the old key dies") {
+  Story story;
+  story.confirmed().happens(FormIssued{"hash-1", story.now + 15min});
+  story.happens(Halted{.action = {ActionKind::issue_form, {}}, .sentence = "while sending the link: no"});
+  CHECK(story.decision().act.empty());
+  CHECK(story.decision().wake == story.now + 15min);
+  story.later(15min);
+  REQUIRE(wants(story.decision(), ActionKind::page_others));
+  OthersPaged stopped = page(story, Answer::granted);
+  stopped.stopped = true;
+  story.happens(stopped);
+  CHECK(says(story, "channel_page_1", "who has not mended what stopped it"));
+  CHECK(says(story, "channel_page_1", "still works"));
+  wait(story, 2h, Answer::granted);
+  CHECK(story.state.pages.size() == 1);
+  wait(story, 6h, Answer::expired);
+  CHECK(story.state.pages.size() == 2);
+  CHECK(says(story, "channel_page_2", "is dead"));
+}
+
 TEST_CASE("a bot that was down at the time says what is still true, and only that") {
   Story story;
   story.linked().later(3h).conclude();

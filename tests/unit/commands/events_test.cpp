@@ -179,6 +179,7 @@ TEST_CASE("filled events keep every field on the way through the journal") {
 
   check_round_trip(OthersPaged{.people = {"U2"}, .old_key = taken.old_key, .link = 2});
   check_round_trip(OthersPaged{.people = {"U2"}, .old_key = taken.old_key, .link = 2, .approval = 1});
+  check_round_trip(OthersPaged{.people = {"U2"}, .old_key = taken.old_key, .link = 2, .stopped = true});
   check_round_trip(OperatorNudged{.why = "not_approved", .link = 2, .approval = 1});
   check_round_trip(ApprovalRequested{.of = "rotation", .by = "U1"});
   check_round_trip(ApprovalGiven{"U2"});
