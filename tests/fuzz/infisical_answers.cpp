@@ -44,5 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const net::Response response(status, {}, body);
   if (infisical::token_was_refused(response) && status != 401 && status != 403) std::abort();
   (void)infisical::route_is_missing(response);
+  (void)infisical::secret_is_missing(response);
+  (void)infisical::is_not_there(response);
+  if (infisical::imported_from(response, "STRIPE_RESTRICTED_KEY") && status != 200) std::abort();
   return 0;
 }

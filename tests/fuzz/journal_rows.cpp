@@ -1,10 +1,9 @@
 // Rows that a broken or forged journal could hold: one a line, "TYPE JSON". Each is read as an event or
-// refused with an exception that main reports; what is read folds, decides, makes messages, and goes back to
-// the journal unchanged.
+// refused with an exception that main reports; what is read goes back to the journal unchanged, folds and
+// decides. (No messages are made of it: a story with rows left out is kept away from people by the chain.)
 #include <string_view>
 
 #include "commands/rotation/decide.h"
-#include "commands/views/messages.h"
 #include "storage/clock.h"
 
 namespace {

@@ -22,7 +22,7 @@ void may_refuse(Read read) {
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   using namespace keyturn;
-  constexpr std::array statuses = {200, 206, 302, 401, 403, 404, 429, 500};
+  constexpr std::array statuses = {200, 201, 206, 302, 401, 403, 404, 429, 500};
   if (size == 0) return 0;
   const int status = statuses.at(data[0] % statuses.size());
   const std::string body(reinterpret_cast<const char*>(data + 1), size - 1);
@@ -40,6 +40,18 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     net::Response response(status, {}, body);
     heroku::read_config(response, "STRIPE_RESTRICTED_KEY");
   });
+  may_refuse([&] { heroku::read_account(net::Response(status, {}, body)); });
+  may_refuse([&] {
+    heroku::read_made_release(net::Response(status, {}, body));
+    if (status != 201) std::abort();
+  });
+  may_refuse([&] { heroku::read_log_session(net::Response(status, {}, body)); });
+  may_refuse([&] {
+    net::Response response(status, {}, body);
+    heroku::read_changed(response, "STRIPE_RESTRICTED_KEY", storage::Secret::copy_of("a-value-like-a-key"));
+    if (status != 200) std::abort();
+  });
+  (void)heroku::next_range(net::Response(status, {{"Next-Range", body}}, ""));
   heroku::read_log_line(body);
   return 0;
 }
