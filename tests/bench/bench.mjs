@@ -4,7 +4,9 @@ import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { measureAcks, measureStarts } from './acks.mjs';
+import { criticalPath, milliseconds } from './critical_path.mjs';
 import { measureGrowth } from './growth.mjs';
+import { measureMicro, namesOfMicro, published } from './micro.mjs';
 import { measureHalfOpen, measureRefresh } from './sockets.mjs';
 import { measureRotations } from './rotation.mjs';
 import { report } from './report.mjs';
@@ -36,17 +38,37 @@ const parts = {
   },
   acks: (world) => measureAcks(world, build, sides, { rounds: 3, seconds: 1, openSeconds: 3 }),
   starts: (world) => measureStarts(world, build, compared, 7),
-  sockets: (world) => measureRefresh(world, build, compared, { rounds: 2, seconds: 9 }),
+  sockets: (world) => measureRefresh(world, build, compared, { rounds: 3, seconds: 9 }),
   rotation20: () => measureRotations(20),
   rotation100: () => measureRotations(100),
   async growth(world) {
     const { found } = JSON.parse(await readFile(join(results, 'rotation20.json'), 'utf8'));
-    return measureGrowth(world, build, found[0].exported);
+    return measureGrowth(world, build, found[0].rounds[0].journal);
   },
-  micro: () => JSON.parse(execFileSync(join(build, 'tests/bench/bench_micro'),
-    ['--benchmark_format=json', '--benchmark_min_time=0.2', '--benchmark_repetitions=3', '--benchmark_report_aggregates_only'])),
+  async micro() {
+    const benchmarks = measureMicro(build, ['--benchmark_min_time=0.2', '--benchmark_repetitions=3', '--benchmark_report_aggregates_only']);
+    return { benchmarks, before: await published('docs/performance.md') };
+  },
   halfopen: (world) => measureHalfOpen(world, build, compared, 75),
 };
+
+// What is measured, if the build is new. It ends in "dirty" when the tree holds something that no commit does.
+function commitOfTheTree() {
+  return execFileSync('git', ['describe', '--always', '--dirty', '--exclude', '*'], { encoding: 'utf8' }).trim();
+}
+
+// From the end: what was answered last, then what was answered last before that began; whatever went on beside is left out.
+function checkTheCriticalPath() {
+  const requests = [[2, 30], [3, 10], [11, 20], [31, 40], [35, 50]].map(([from, to]) => ({ from, to }));
+  const path = criticalPath(requests, 1, 41);
+  assert.deepEqual(path, [{ from: 2, to: 30 }, { from: 31, to: 40 }]);
+  assert.equal(milliseconds(path, 5), 34, 'what was before the stretch does not count');
+}
+
+function checkThatEveryMicroBenchmarkRuns() {
+  const ran = measureMicro(build, ['--benchmark_min_time=0.001']).filter(({ error_occurred: failed }) => !failed).map(({ name }) => name);
+  assert.deepEqual(ran, namesOfMicro(build));
+}
 
 // Whatever can be asserted without a clock: everything was answered alike, and nothing was lost that need not be.
 async function checkThatItWorks(world) {
@@ -76,6 +98,8 @@ async function writeReport(folder, pictures) {
 }
 
 if (smoke) {
+  checkTheCriticalPath();
+  checkThatEveryMicroBenchmarkRuns();
   await withWorld(checkThatItWorks);
   console.log('the bench works, and nothing was lost');
 } else {
@@ -84,8 +108,9 @@ if (smoke) {
   for (const part of wanted.length || publish ? wanted : Object.keys(parts)) {
     assert.ok(parts[part], `there is no part ${part}; there are ${Object.keys(parts).join(', ')}`);
     console.error(`measuring: ${part}`);
+    const [at, commit] = [new Date().toISOString(), commitOfTheTree()];
     const found = await withWorld(parts[part]);
-    await writeFile(join(results, `${part}.json`), JSON.stringify({ at: new Date().toISOString(), found }, null, 1));
+    await writeFile(join(results, `${part}.json`), JSON.stringify({ at, commit, found }, null, 1));
   }
   await writeReport(results, 'performance');
   if (publish) await writeReport('docs', 'performance');

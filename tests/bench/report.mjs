@@ -1,25 +1,29 @@
-// What was measured, as a page with tables and two pictures. Every figure is a median, with the range of its rounds.
+// What was measured, as a page with tables and two pictures. Every figure is a median, with the range of its rounds where there
+// were several.
 import { readFile } from 'node:fs/promises';
 import { cpus, totalmem, release } from 'node:os';
 import { join } from 'node:path';
 import { median, spread } from './support.mjs';
 import { outstanding, rates } from './acks.mjs';
+import { aims, overPath } from './aims.mjs';
+import { microTitle } from './micro.mjs';
 import { barChart, timeline } from './pictures.mjs';
+import { systems } from './rotation.mjs';
 
 const whole = (number) => Math.round(number).toLocaleString('en');
 const short = (number) => (number >= 100 ? whole(number) : number >= 10 ? number.toFixed(1) : number.toFixed(2));
 const times = (number) => `${number >= 10 ? number.toFixed(0) : number.toFixed(number >= 1 ? 1 : 2)} x`;
-const ms = (microseconds) => short(microseconds / 1000);
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
 const range = (values, form = short) => {
   const { median: middle, low, high } = spread(values);
-  return `${form(middle)} (${form(low)} to ${form(high)})`;
+  return values.length > 1 ? `${form(middle)} (${form(low)} to ${form(high)})` : form(middle);
 };
 const table = (head, rows) => [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
-const names = { keyturn: 'Keyturn', bolt: 'Bolt, sharing transactions', rows: 'Bolt, row by row', echo: 'a bot that only echoes' };
+const sideNames = { keyturn: 'Keyturn', bolt: 'Bolt, sharing transactions', rows: 'Bolt, row by row', echo: 'a bot that only echoes' };
 
 function ackTables({ found }) {
-  const present = Object.keys(names).filter((side) => found[side]);
+  const present = Object.keys(sideNames).filter((side) => found[side]);
   const of = (side, pick) => found[side].map(pick);
   const ratio = (pick) => times(median(of('keyturn', pick)) / median(of('bolt', pick)));
   const row = (name, pick, form) => [name, ...present.map((side) => range(of(side, pick), form)), ratio(pick)];
@@ -29,14 +33,14 @@ function ackTables({ found }) {
     row(`ack ${rank} at ${whole(rate)}/s, ms`, (round) => round.open[rate][rank] / 1000)));
   const costs = [
     ...[64, 1].map((count) => row(`processor for each event, ${count} outstanding, us`, (round) => round.closed[count].processor_microseconds, short)),
-    row(`processor for each event at ${whole(rates[1])}/s, us`, (round) => round.open[rates[1]].processor_microseconds, short),
+    ...rates.map((rate) => row(`processor for each event at ${whole(rate)}/s, us`, (round) => round.open[rate].processor_microseconds, short)),
     row('memory idle, MB', (round) => round.idle / 1024),
     row('memory after the load, at its highest, MB', (round) => round.loaded / 1024),
     row('start to the first acknowledgement, ms', (round) => round.ready / 1000),
   ];
-  const lost = present.map((side) => `${names[side]} ${of(side, (round) =>
+  const lost = present.map((side) => `${sideNames[side]} ${of(side, (round) =>
     [...Object.values(round.closed), ...Object.values(round.open)].reduce((sum, { lost: count }) => sum + count, 0)).reduce((a, b) => a + b)}`);
-  const head = ['', ...present.map((side) => names[side]), 'Keyturn to Bolt sharing'];
+  const head = ['', ...present.map((side) => sideNames[side]), 'Keyturn to Bolt sharing'];
   return `${table(head, [...perSecond, ...latencies, ...costs])}\n\nEnvelopes lost in all of these rounds: ${lost.join(', ')}.`;
 }
 
@@ -49,38 +53,47 @@ function socketTable(sockets, halfOpen) {
   return table(['200 commands a second', 'Keyturn: lost', 'longest pause, ms', 'Bolt: lost', 'longest pause, ms'], rows);
 }
 
+const label = (count) => `${count} app${count > 1 ? 's' : ''}`;
+const total = (phases, pick) => phases.reduce((sum, phase) => sum + pick(phase), 0);
+const length = ({ from, to }) => to - from;
+
 function rotationTable(parts) {
-  const rows = parts.filter(Boolean).flatMap(({ found }) => found).map(({ consumers, delay, phases, counts, processor }) => {
-    const sum = (pick) => phases.reduce((total, phase) => total + pick(phase), 0);
-    const [wall, waited] = [sum(({ from, to }) => to - from), sum((phase) => phase.waited)];
-    return [consumers, delay, whole(wall), whole(waited), `${(100 * (wall - waited) / waited).toFixed(1)} %`, (waited / delay).toFixed(0),
-      Object.values(counts).reduce((a, b) => a + b), counts.heroku, short(processor)];
-  });
-  return table(['apps', 'delay, ms', 'machine time, ms', 'of it somebody was waited for, ms', 'the rest', 'delays one after another',
-    'requests', 'of them to Heroku', 'processor, s'], rows);
+  const rows = parts.flatMap(({ found }) => found).map(({ consumers, delay, rounds }) => [consumers, delay, rounds.length,
+    range(rounds.map(({ phases }) => total(phases, length)), whole), range(rounds.map(({ phases }) => total(phases, ({ waited }) => waited)), whole),
+    range(rounds.map(({ phases }) => overPath(phases)), (percent) => `${percent.toFixed(1)} %`),
+    range(rounds.map(({ phases }) => total(phases, ({ trips }) => trips)), whole), range(rounds.map(({ processor }) => processor))]);
+  return table(['apps', 'delay, ms', 'rounds', 'machine time, ms', 'its critical path, ms', 'machine time over it', 'round trips on it',
+    'processor, s'], rows);
+}
+
+function requestTable(parts) {
+  return table(['apps', 'delay, ms', ...systems.map((system) => `to ${{ billing: 'the billing endpoint' }[system] ?? capital(system)}`)],
+    parts.flatMap(({ found }) => found).map(({ consumers, delay, rounds }) =>
+      [consumers, delay, ...systems.map((system) => whole(median(rounds.map(({ counts }) => counts[system]))))]));
 }
 
 function phaseTable({ found }) {
-  const phases = new Map();
-  for (const { consumers, phases: all } of found) {
-    for (const { name, from, to, waited } of all) phases.set(name, { ...phases.get(name), [consumers]: `${whole(to - from)} (${whole(waited)})` });
-  }
-  const counts = found.map(({ consumers }) => consumers);
-  return table(['', ...counts.map((count) => `${count} app${count > 1 ? 's' : ''}`)],
-    [...phases].map(([name, cells]) => [name, ...counts.map((count) => cells[count] ?? '')]));
+  const names = [...new Set(found.toReversed().flatMap(({ rounds }) => rounds).flatMap(({ phases }) => phases.map(({ name }) => name)))];
+  const cell = (name, { rounds }) => {
+    const phases = rounds.flatMap((round) => round.phases.filter((phase) => phase.name === name));
+    return phases.length ? `${whole(median(phases.map(length)))} (${whole(median(phases.map(({ waited }) => waited)))})` : '';
+  };
+  return table(['', ...found.map(({ consumers }) => label(consumers))], names.map((name) => [name, ...found.map((one) => cell(name, one))]));
 }
 
 function growthTable({ found }) {
-  return table(['rotations', 'entries', 'start to first ack, ms', 'memory, MB', '`/rotate status` p50, ms', 'bytes on disk a rotation', '`audit verify`, MB/s'],
-    found.map(({ rotations, entries, starts, resident, status, bytes, verifySeconds }) => [whole(rotations), whole(entries),
-      range(starts.map((start) => start / 1000)), short(resident / 1024), ms(status.p50), whole(bytes / rotations), whole(bytes / 1e6 / verifySeconds)]));
+  return table(['rotations', 'entries', 'start to first ack, ms', 'memory at its highest, MB', 'memory after the start, MB', '`/rotate status` p50, ms',
+    'bytes on disk a rotation', '`audit verify`, MB/s'],
+  found.map(({ rotations, entries, starts, peak, resident, status, bytes, verifySeconds }) => [whole(rotations), whole(entries),
+    range(starts.map((start) => start / 1000)), range(peak.map((kilobytes) => kilobytes / 1024)), range(resident.map((kilobytes) => kilobytes / 1024)),
+    range(status.map((p50) => p50 / 1000)), whole(bytes / rotations), range(verifySeconds.map((seconds) => bytes / 1e6 / seconds), whole)]));
 }
 
-function microTable({ found }) {
-  const rows = found.benchmarks.filter(({ aggregate_name: kind }) => kind === 'median')
+function microTable({ found: { benchmarks, before } }) {
+  const rows = benchmarks.filter(({ aggregate_name: kind }) => kind === 'median')
     .map(({ run_name: name, cpu_time: time, time_unit: unit, bytes_per_second: bytes }) =>
-      [name, `${short(time)} ${unit}`, bytes ? `${whole(bytes / 1e6)} MB/s` : '']);
-  return table(['', 'processor time', ''], rows);
+      [name, `${short(time)} ${unit}`, before[name] ?? '', bytes ? `${whole(bytes / 1e6)} MB/s` : '']);
+  return table(['', 'processor time', 'as published before', ''], rows);
 }
 
 function limitLine({ found }) {
@@ -88,29 +101,55 @@ function limitLine({ found }) {
     `there and back over loopback in ${range(found.map(({ loopback }) => loopback), whole)} us.`;
 }
 
+// The figures that the reasons name are of the same run.
+function aimTable(parts, words) {
+  const middle = (side, pick) => median(parts.acks.found[side].map(pick));
+  const why = (text) => text.replace('{echo}', () => times(middle('echo', (round) => round.closed[64].acks_per_second) /
+    middle('rows', (round) => round.closed[64].acks_per_second)))
+    .replace('{echo memory}', () => short(middle('echo', (round) => round.idle) / 1024));
+  const rows = Object.entries(aims(parts, times)).map(([name, { measured, met }]) =>
+    [words[name].aim, measured, met ? '' : why(words[name].missed)]);
+  return table(['aim', 'measured', 'why, where it was missed'], rows);
+}
+
+// When, and of which commit; where the parts are of several, which is of which.
+function measured(parts) {
+  const days = parts.map(([, { at }]) => at.slice(0, 10)).sort();
+  const day = [...new Set([days[0], days.at(-1)])].join(' to ');
+  const commits = [...new Set(parts.map(([, { commit }]) => commit))];
+  if (commits.length === 1) return `measured ${day}, commit \`${commits[0]}\``;
+  const its = (commit) => parts.filter((part) => part[1].commit === commit).map(([name]) => name).join(', ');
+  return `measured ${day}, of different commits: ${commits.map((commit) => `\`${commit}\` (${its(commit)})`).join(', ')}`;
+}
+
 // {name: text} of every file that the report consists of.
 export async function report(results) {
   const read = (part) => readFile(join(results, `${part}.json`), 'utf8').then(JSON.parse, () => null);
-  const [limits, acks, starts, sockets, halfOpen, rotation20, rotation100, growth, micro] = await Promise.all(
-    ['limits', 'acks', 'starts', 'sockets', 'halfopen', 'rotation20', 'rotation100', 'growth', 'micro'].map(read));
+  const names = ['limits', 'acks', 'starts', 'sockets', 'halfopen', 'rotation20', 'rotation100', 'growth', 'micro'];
+  const all = await Promise.all(names.map(read));
+  const [limits, acks, starts, sockets, halfOpen, rotation20, rotation100, growth, micro] = all;
+  const rotations = [rotation20, rotation100].filter(Boolean);
   const files = {};
   const machine = `${cpus().length} x ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}, ` +
-    `measured ${(acks ?? limits)?.at.slice(0, 10)}`;
-  if (acks) files['acks.svg'] = barChart(acks.found, names, outstanding);
+    measured(names.map((name, i) => [name, all[i]]).filter(([, part]) => part));
+  if (acks) files['acks.svg'] = barChart(acks.found, sideNames, outstanding);
   const rotation = rotation100 ?? rotation20;
-  if (rotation) files['rotation.svg'] = timeline(rotation.found.find(({ requests }) => requests));
+  if (rotation) files['rotation.svg'] = timeline({ ...rotation.found[0].rounds[0], delay: rotation.found[0].delay });
   const section = (title, text) => (text ? `## ${title}\n\n${text}\n` : '');
   const words = JSON.parse(await readFile(new URL('words.json', import.meta.url)));
   const body = [
+    section('What was aimed for, and what came', (acks || sockets || growth || rotation) &&
+      `${words.aimed}\n\n${aimTable({ acks, sockets, rotations, growth }, words.aims)}\n\n${words.honest}`),
     section('Acknowledgements', acks && `${words.acks}\n\n![Acknowledgements a second](performance/acks.svg)\n\n${ackTables(acks)}` +
       `${limits ? `\n\n${limitLine(limits)}` : ''}${starts ? `\n\nSeven starts alone: Keyturn ${range(starts.found.keyturn.map((t) => t / 1000))} ms, ` +
       `Bolt ${range(starts.found.bolt.map((t) => t / 1000))} ms to the first acknowledgement.` : ''}`),
     section('A socket that Slack replaces, and one that falls silent', (sockets || halfOpen) && `${words.sockets}\n\n${socketTable(sockets, halfOpen)}`),
-    section('One rotation', rotation && `${words.rotation}\n\n${rotationTable([rotation20, rotation100])}\n\n` +
-      `Each stretch with ${rotation.found[0].delay} ms, in ms, and in brackets how much of it somebody was waited for:\n\n${phaseTable(rotation)}\n\n` +
+    section('One rotation', rotation && `${words.rotation}\n\n${rotationTable(rotations)}\n\n` +
+      `Each stretch with ${rotation.found[0].delay} ms, in ms, and in brackets the round trips on its critical path:\n\n${phaseTable(rotation)}\n\n` +
+      `${words.requests}\n\n${requestTable(rotations)}\n\n` +
       `${words.timeline}\n\n![One rotation as a timeline](performance/rotation.svg)`),
     section('Growth', growth && `${words.growth}\n\n${growthTable(growth)}`),
-    section('The pure parts', micro && `${words.micro}\n\n${microTable(micro)}`),
+    section(microTitle, micro && `${words.micro}\n\n${microTable(micro)}`),
     words.paid ? section('What was tried', words.paid.join('\n')) : '',
   ];
   files['performance.md'] = `# Performance\n\n${words.intro}\n\nMachine: ${machine}.\n\n${body.filter(Boolean).join('\n')}`;

@@ -1,10 +1,12 @@
-// One rotation's machine time, with a delay put into every outside system: how much of it somebody else was waited for, and
-// how that grows with the number of apps. Nobody polls the emulators while the bot works: they share two cores.
+// One rotation's machine time, with a delay put into every outside system: how much more it is than the round trips that
+// had to be waited for, and how that grows with the number of apps. Nobody polls the emulators while the bot works: they
+// share two cores.
 import { readFile } from 'node:fs/promises';
 import { adasMessages, Stage } from '../end_to_end/support/stage.mjs';
 import { until } from '../end_to_end/support/process.mjs';
+import { criticalPath, milliseconds } from './critical_path.mjs';
 
-const systems = ['slack', 'stripe', 'infisical', 'heroku', 'billing'];
+export const systems = ['slack', 'stripe', 'infisical', 'heroku', 'billing'];
 
 // What the log says next about the rotation's stage, or about an action.
 const logged = (stage, words) => until(`the log to say ${words}`, () => stage.bot.errors.includes(words), 120000);
@@ -28,7 +30,18 @@ async function processorSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-// The stretches between two facts in the journal in which only the machine works.
+// A message to Slack holds up nothing, but for the link, which the operator needs.
+const isMessage = ({ system, path }) => system === 'slack' && path.startsWith('/api/chat.');
+const isNoMessage = (request) => !isMessage(request);
+
+// Once an app is updated, its requests only look whether it runs by now.
+function updatesAnApp(entries) {
+  const updated = new Map(entries.filter(({ action }) => action === 'secret.rotate.consumer.updated')
+    .map(({ at, context }) => [context.app, Date.parse(at)]));
+  return ({ system, path, from }) => system === 'heroku' && from < (updated.get(/^\/apps\/([^/?]+)/.exec(path)?.[1]) ?? 0);
+}
+
+// The stretches between two facts in the journal in which only the machine works, and which requests may be waited for there.
 function phasesOf(entries) {
   const all = (action, fits = () => true) =>
     entries.filter((entry) => entry.action === `secret.rotate.${action}` && fits(entry.context)).map(({ at }) => Date.parse(at));
@@ -40,27 +53,17 @@ function phasesOf(entries) {
     .flatMap((action) => all(action)).filter((at) => at <= confirmed);
   const phases = [
     ['check', first('started'), Math.max(...checks)],
-    ['send the link', confirmed, first('form.sent')],
+    ['send the link', confirmed, first('form.sent'), isMessage],
     ['validate and store', first('new_key.received'), first('new_key.stored')],
     ['update the first app', first('new_key.stored'), first('consumer.updated')],
   ];
-  if (all('consumer.updated').length > 1) phases.push(['update the other apps', first('consumer.running'), last('consumer.updated')]);
+  if (all('consumer.updated').length > 1) {
+    phases.push(['update the other apps', first('consumer.running'), last('consumer.updated'), updatesAnApp(entries)]);
+  }
   const proofs = all('old_key.proof_taken');
   const starts = all(...began('take_proof'));
   proofs.forEach((at, i) => phases.push([`proof ${i + 1}`, starts[i], at]));
-  return phases.map(([name, from, to]) => ({ name, from, to }));
-}
-
-// Milliseconds of [from, to] in which at least one request was under way.
-function covered(requests, from, to) {
-  let reached = from;
-  let sum = 0;
-  for (const request of requests) {
-    const [begin, end] = [Math.max(request.from, reached), Math.min(request.to, to)];
-    if (end > begin) sum += end - begin;
-    reached = Math.max(reached, end);
-  }
-  return sum;
+  return phases.map(([name, from, to, waitedFor = isNoMessage]) => ({ name, from, to, waitedFor }));
 }
 
 export async function rotate(consumers, delay) {
@@ -76,20 +79,29 @@ export async function rotate(consumers, delay) {
     const requests = systems.flatMap((system) => (state[system].requests ?? []).filter(({ answered }) => answered)
       .map(({ method, path, at, answered }) => ({ system, method, path, from: Date.parse(at), to: Date.parse(answered) })))
       .sort((one, other) => one.from - other.from);
-    const phases = phasesOf(journal).map((phase) => ({ ...phase, waited: covered(requests, phase.from, phase.to) }));
+    const phases = phasesOf(journal).map(({ name, from, to, waitedFor }) => {
+      const path = criticalPath(requests.filter(waitedFor), from, to);
+      return { name, from, to, trips: path.length, waited: milliseconds(path, from) };
+    });
     const milestones = journal.filter(({ action }) => !/\.message\.|action\.started|watch\.progressed/.test(action))
       .map(({ action, at, context }) => ({ action: action.replace('secret.rotate.', ''), at: Date.parse(at), app: context.app }));
     const counts = Object.fromEntries(systems.map((system) => [system, requests.filter((request) => request.system === system).length]));
-    const journalSize = JSON.stringify(journal).length;
-    return { consumers, delay, phases, counts, processor, entries: journal.length, journalSize, milestones,
-      requests: consumers === 1 ? requests : undefined, exported: consumers === 1 ? journal : undefined };
+    return { phases, counts, processor, milestones, requests, journal };
   } finally {
     await stage.close();
   }
 }
 
-export async function measureRotations(delay, all = [1, 10, 100]) {
+// Every request and the journal of one round are kept, of one app: for the picture, and for the journals of growth.mjs.
+export async function measureRotations(delay, all = [{ consumers: 1, rounds: 3 }, { consumers: 10, rounds: 3 }, { consumers: 100, rounds: 1 }]) {
   const found = [];
-  for (const consumers of all) found.push(await rotate(consumers, delay));
+  for (const { consumers, rounds: count } of all) {
+    const rounds = [];
+    for (let i = 0; i < count; ++i) {
+      const { requests, journal, ...round } = await rotate(consumers, delay);
+      rounds.push(consumers === 1 && i === 0 ? { ...round, requests, journal } : round);
+    }
+    found.push({ consumers, delay, rounds });
+  }
   return found;
 }

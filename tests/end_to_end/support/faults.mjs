@@ -42,11 +42,13 @@ export function setNames(stage, there) {
 
 // By how many seconds the clock of a bot with `clock` is wrong from now on.
 export function setClock(stage, seconds) {
+  if (seconds) stage.count('faults of the disk and the clock');
   writeFileSync(join(stage.folder, 'clock'), String(seconds));
 }
 
 // What the disk of a bot with `disk` does from now on: 'full', 'read-only', 'broken', 'slow 500', or '' for well.
 export function makeDisk(stage, how) {
+  if (how) stage.count('faults of the disk and the clock');
   writeFileSync(join(stage.folder, 'disk'), how);
 }
 
