@@ -28,17 +28,21 @@ void report(const std::string& task, std::exception_ptr failure) {
   }
 }
 
-// A port that was free a moment ago, below those that Linux gives to outgoing connections (32768 and up): the
-// bot listens there again and again, and between two lives of it no connection may take its port. A server
-// still may; the bot then says so and stops.
-std::uint16_t free_port(const boost::asio::any_io_executor& io) {
+// A port for the bot, which listens there again and again. It is held for as long as this lives, bound and
+// not listened to, so that nobody else takes it between two lives of the bot: with SO_REUSEADDR on both sides
+// the bot may bind to it all the same (socket(7)). Below those that Linux gives to outgoing connections
+// (32768 and up).
+boost::asio::ip::tcp::acceptor held_port(const boost::asio::any_io_executor& io) {
   using boost::asio::ip::tcp;
   std::random_device random;
   std::uniform_int_distribution<std::uint16_t> any(15'000, 32'000);
   for (int attempt = 1;; ++attempt) {
     try {
-      const tcp::endpoint wanted(boost::asio::ip::make_address("127.0.0.1"), any(random));
-      return tcp::acceptor(io, wanted).local_endpoint().port();
+      tcp::acceptor held(io, tcp::v4());
+      held.bind(
+          {boost::asio::ip::make_address("127.0.0.1"), any(random)});  // refused where another one holds it
+      held.set_option(tcp::acceptor::reuse_address(true));
+      return held;
     } catch (const boost::system::system_error&) {
       if (attempt == 100) throw;
     }
@@ -82,8 +86,10 @@ Sandbox::Sandbox(boost::asio::any_io_executor io, SandboxOptions options)
   serve("slack", slack_.handler());
   serve("control", control_.handler(), options_.port);
   control_url_ = places_.at("control");
-  places_["form"] = url_of(free_port(io_));
-  places_["metrics"] = url_of(free_port(io_));
+  for (const char* name : {"form", "metrics"}) {
+    held_ports_.push_back(held_port(io_));
+    places_[name] = url_of(held_ports_.back().local_endpoint().port());
+  }
   world_.connect(places_.at("stripe"));
   slack_.connect(places_.at("slack").substr(std::string_view("http://").size()));
   slack_.allow_redirect(places_.at("form") + "/form");

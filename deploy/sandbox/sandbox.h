@@ -5,6 +5,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -48,6 +49,7 @@ class Sandbox {
   SandboxOptions options_;
   storage::SystemClock clock_;
   Places places_;
+  std::vector<boost::asio::ip::tcp::acceptor> held_ports_;  // the bot's
   World world_;
   SlackWorld slack_;
   std::string control_url_;

@@ -144,6 +144,15 @@ TEST_CASE("a refused login is not repeated for a minute, because repeating it lo
   CHECK(store.calls(kLoginPath) == 2);
 }
 
+TEST_CASE("a login that was refused while the clock was a year ahead is tried again once it is set back") {
+  Store store{.samples = {{kLoginPath, {"login_refused", "login"}}, {kSecretPath, {"secret"}}}};
+  store.clock.time += std::chrono::days(365);
+  CHECK(store.failed_read() == Failure::unauthorized);
+  store.clock.time -= std::chrono::days(365);
+  CHECK(store.read().version == 3);
+  CHECK(store.calls(kLoginPath) == 2);
+}
+
 TEST_CASE("a server without v4 is asked by v3, and then at once") {
   const std::string v3 = "/api/v3/secrets/raw/STRIPE_RESTRICTED_KEY";
   Store store{.samples = {{kLoginPath, {"login"}}, {v3, {"secret_v3", "secret_v3", "written_v3"}}}};
