@@ -183,7 +183,7 @@ struct App::Parts {
              config.slack.team,
              config.slack.app,
              &slack_desk},
-        cadence(desk, slack_desk, infisical, vault, trouble()),
+        cadence(io.get_executor(), desk, slack_desk, infisical, vault, trouble()),
         offboarding(io.get_executor(), desk, slack_desk, trouble()),
         drift_repairs(io.get_executor(), desk, drift_systems(), trouble()),
         drift_watch(io.get_executor(), desk, slack_desk, cadence, drift_systems(), trouble()),
@@ -243,7 +243,9 @@ struct App::Parts {
     const std::string stage(commands::rotation::name_of(commands::rotation::stage_of(state, now)));
     if (std::exchange(stages[state.id], stage) == stage) return;
     log::info("rotation", {{"rotation", state.id}, {"target", state.target.name()}, {"stage", stage}});
-    if (state.closed) metrics.rotation_closed(state.closed->event.outcome);
+    if (!state.closed) return;
+    metrics.rotation_closed(state.closed->event.outcome);
+    cadence.changed();
   }
 
   void acted(const State& state, const Action& action, Duration took, const std::string& outcome) {

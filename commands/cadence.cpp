@@ -3,6 +3,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "commands/json.h"
 #include "commands/views/blocks.h"
@@ -43,9 +46,19 @@ storage::Batch entry(std::string_view type, json data, TimePoint at) {
 
 }  // namespace
 
-Cadence::Cadence(Desk& desk, SlackDesk& slack, integrations::SecretStore& store, const rotation::Vault& vault,
-                 Trouble trouble)
-    : desk_(desk), slack_(slack), store_(store), vault_(vault), trouble_(std::move(trouble)) {}
+Cadence::Cadence(const asio::any_io_executor& io, Desk& desk, SlackDesk& slack,
+                 integrations::SecretStore& store, const rotation::Vault& vault, Trouble trouble)
+    : desk_(desk),
+      slack_(slack),
+      store_(store),
+      vault_(vault),
+      trouble_(std::move(trouble)),
+      wake_(io, asio::steady_timer::time_point::max()) {}
+
+void Cadence::changed() {
+  dirty_ = true;
+  wake_.cancel();
+}
 
 void Cadence::load(const std::vector<storage::Entry>& entries) {
   for (const auto& one : entries) {
@@ -77,8 +90,8 @@ KeyAge Cadence::age(const Target& target) const {
 asio::awaitable<void> Cadence::run() {
   began_ = desk_.clock.now();
   for (;;) {
-    const TimePoint now = desk_.clock.now();
-    TimePoint wake = now + storage::kLongestSleep;
+    dirty_ = false;
+    TimePoint wake = desk_.clock.now() + storage::kLongestSleep;
     for (const Target& target : desk_.targets) {
       std::string why;
       try {
@@ -90,8 +103,11 @@ asio::awaitable<void> Cadence::run() {
       if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
       if (!why.empty() && trouble_) trouble_("reminders of " + target.name(), why);
     }
-    co_await net::sleep_for(
+    wake_.expires_after(
         std::clamp<Duration>(wake - desk_.clock.now(), kShortestSleep, storage::kLongestSleep));
+    boost::system::error_code ignored;
+    if (!dirty_) co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (net::cancelled(co_await asio::this_coro::cancellation_state)) co_return;
   }
 }
 

@@ -3,7 +3,9 @@
 // to the log, and tried again.
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <set>
@@ -20,13 +22,15 @@ class Cadence {
  public:
   using Trouble = std::function<void(const std::string& what, const std::string& why)>;
   // References must outlive this.
-  Cadence(Desk& desk, SlackDesk& slack, integrations::SecretStore& store, const rotation::Vault& vault,
-          Trouble trouble);
+  Cadence(const boost::asio::any_io_executor& io, Desk& desk, SlackDesk& slack,
+          integrations::SecretStore& store, const rotation::Vault& vault, Trouble trouble);
 
   // Once, at the start.
   void load(const std::vector<storage::Entry>& entries);
   // Until it is cancelled.
   boost::asio::awaitable<void> run();
+  // A rotation is over: its target is looked at now, not with the next round.
+  void changed();
   // Somebody looked into the secret store: journals and tells when it is another key than the last known one.
   boost::asio::awaitable<void> saw(Target target, std::string fingerprint);
 
@@ -55,6 +59,8 @@ class Cadence {
   std::map<std::string, Pending> pending_;            // by name
   std::map<std::string, storage::TimePoint> looked_;  // by target: the last try
   storage::TimePoint began_;
+  boost::asio::steady_timer wake_;
+  bool dirty_ = true;
 };
 
 }  // namespace keyturn::commands

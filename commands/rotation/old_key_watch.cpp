@@ -15,13 +15,14 @@ bool concerns_somebody(const State& s, TimePoint now) {
   // Each of these asks for itself: the way back, an early end, the proof.
   if (s.rollback || s.expiry_requested_at || !s.proofs.empty()) return false;
   if (s.old_key_found_dead() || s.old_key_died_early()) return false;
-  if (!s.probed.contains(ActionKind::probe_old_again)) return false;  // the validation asks
   return s.completed ? now < *s.old_key_deadline() : now < *s.old_key_deadline() + kLongestGrace;
 }
 
+// The validation asks as well, but it may stop before it gets an answer.
 TimePoint last_look(const State& s) {
-  const TimePoint validated = s.probed.at(ActionKind::probe_old_again).at;
-  return s.old_key_checked ? std::max(validated, s.old_key_checked->at) : validated;
+  const auto validated = s.probed.find(ActionKind::probe_old_again);
+  const TimePoint first = validated == s.probed.end() ? s.received->at : validated->second.at;
+  return s.old_key_checked ? std::max(first, s.old_key_checked->at) : first;
 }
 
 TimePoint next_look(const State& s, TimePoint now) {
