@@ -85,9 +85,9 @@ describe('the disk and the clock', { concurrency: 4 }, () => {
     const stage = await Stage.open();
     t.after(() => stage.close());
     makeDisk(stage, 'read-only');
-    stage.launch(faulty(stage, { disk: true }));
-    assert.notEqual((await stage.bot.exited).code, 0);
-    assert.match(stage.bot.errors, /journal\.db/);
+    const refused = await stage.refusedBot({ env: faulty(stage, { disk: true }) });
+    assert.equal(refused.ended.code, 1);
+    assert.match(refused.errors, /journal\.db/);
   });
 
   // Wherever a byte of the file flips, the journal is refused, or says exactly what it said before.
@@ -128,9 +128,9 @@ describe('the disk and the clock', { concurrency: 4 }, () => {
     // And the bot itself refuses to start on it.
     whole[text + 3] ^= 1;
     await writeFile(file, whole);
-    stage.launch();
-    assert.equal((await stage.bot.exited).code, 1);
-    assert.match(stage.bot.errors, /journal\.db: the journal was changed from outside: entry 1: /);
+    const refused = await stage.refusedBot();
+    assert.equal(refused.ended.code, 1);
+    assert.match(refused.errors, /journal\.db: the journal was changed from outside: entry 1: /);
   });
 
   test('a backup taken while it runs can be put back: the rotation goes on, and nothing is done twice', async (t) => {
