@@ -195,10 +195,11 @@ export class Stage {
     assert.match(await this.command(text), /^Rotation of [^\n]* started/); // a refusal says by whom one was started
   }
   async confirm({ reason, user = ada, channel = adasMessages } = {}) {
-    const message = await this.message(channel, /What only you can check/);
+    // The boxes of a rotation that is over have no button any more.
+    const message = await this.message(channel, /What only you can check[^]*rotation_ready/);
     const state = { prerequisites: { confirmations: ['0', '1', '2'] } };
     if (reason) state.reason = { reason };
-    await this.click(message, 'rotation_ready', state, user);
+    return this.click(message, 'rotation_ready', state, user);
   }
   // The newest link in the DM: {address, token, code}.
   async link(after = '', channel = adasMessages) {
