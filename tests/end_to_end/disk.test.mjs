@@ -119,11 +119,13 @@ describe('the disk and the clock', { concurrency: 4 }, () => {
       await Promise.all(['-wal', '-shm'].map((end) => rm(copy + end, { force: true })));
       const verified = await run(bot, ['audit', 'verify', '--journal', copy]);
       if (verified.code !== 0) {
+        assert.equal(verified.code, 1, `byte ${at} was flipped, and that was no refusal: ${verified.errors}`);
         found += 1;
         named += /entry \d+/.test(verified.output + verified.errors) ? 1 : 0;
         return;
       }
-      const { output } = await run(bot, ['audit', 'export', '--journal', copy]);
+      const { code, output } = await run(bot, ['audit', 'export', '--journal', copy]);
+      assert.equal(code, 0, `byte ${at} was flipped, and the journal is verified and can't be read`);
       const now = JSON.stringify(output.trim().split('\n').map((line) => JSON.parse(line)));
       assert.equal(now, told, `byte ${at} was flipped, and the journal tells another story without saying so`);
     };

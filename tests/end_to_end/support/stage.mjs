@@ -79,7 +79,10 @@ export class Stage {
     const refused = new Process(bot, ['run', '--config', settings], env);
     refused.endsByItself = true;
     this.bots.push(refused);
-    await refused.exited;
+    const started = () => /"event":"started"/.test(refused.errors);
+    await until('the bot to start or to refuse', () => refused.ended || started());
+    if (!refused.ended) await refused.stop();
+    assert.ok(!started(), `it started: ${refused.errors}`);
     return refused;
   }
 
