@@ -16,7 +16,8 @@ async function bothSealed(t) {
   const key = await stage.handOver(60);
   await stage.message(ops, /Stopped: stripe prod/);
   await stage.bot.stop();
-  assert.deepEqual(sql(stage, 'SELECT purpose FROM boxes ORDER BY purpose').split('\n').filter((purpose) => /key/.test(purpose)), ['new_key', 'old_key']);
+  const purposes = sql(stage, "SELECT purpose FROM boxes WHERE purpose LIKE '%_key' ORDER BY purpose");
+  assert.match(purposes, /new_key\nold_key$/);
   return { stage, key };
 }
 

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 export function assertEndedWell(bot) {
   const { ended, asked, endsByItself, mayDie, errors, output } = bot;
   assert.doesNotMatch(errors + output, /Sanitizer|runtime error:/);
+  assert.ok(ended, `a bot was left running: ${errors.slice(-600)}`);
   const how = JSON.stringify(ended);
   const words = `a bot ended with ${how}${asked ? `, asked with ${asked}` : ''}; its last words: ${errors.slice(-600)}`;
   if (endsByItself) assert.equal(ended.signal, null, words); // with the status that the test looks at
