@@ -71,6 +71,17 @@ test('a stop that nobody mends until the old key’s time is over: the team is r
   await mendedAndOver(stage, key);
 });
 
+test('a stop before Stripe said anything about the new key, and its old one’s time is over: the team is told when billing fails', async (t) => {
+  const unreachable = (stage) => stage.act('/fault', { system: 'stripe', kind: 'status', status: 503 });
+  const { stage, key } = await handedOver(t, { clicked: 8, told: 8, settings: { grace: '8s', retry_limit: '1s' }, arrange: unreachable });
+  await stage.message(ops, /expires .*, and its rotation is not finished/);
+  await stage.act('/fault', { system: 'stripe', kind: 'clear' });
+  const told = await stage.message(ops, /The old key of stripe prod is dead, and its rotation is not finished/, 30000);
+  assert.match(told.all, /billing fails until the new key is in place.*What still uses the old key fails now/s);
+  await assertLiveMessageSaysSo(stage);
+  await mendedAndOver(stage, key);
+});
+
 test('one odd answer about the old key in the grace is no death', async (t) => {
   const { stage, key } = await handedOver(t, { clicked: 60 });
   await stage.message(ops, /is rotated\./, 30000);
