@@ -47,3 +47,5 @@ async function refusedForEachFlip(t, purpose) {
 }
 
 test('a byte that flips in the sealed old key is told at the start', (t) => refusedForEachFlip(t, 'old_key'));
+
+test('a byte that flips in the sealed new key is told at the start', (t) => refusedForEachFlip(t, 'new_key'));
