@@ -71,6 +71,17 @@ test('a stop that nobody mends until the old key’s time is over: the team is r
   await mendedAndOver(stage, key);
 });
 
+test('a stop before Stripe said anything about the new key, and its old one’s time is over: the team is told when billing fails', async (t) => {
+  const unreachable = (stage) => stage.act('/fault', { system: 'stripe', kind: 'status', status: 503 });
+  const { stage, key } = await handedOver(t, { clicked: 8, told: 8, settings: { grace: '8s', retry_limit: '1s' }, arrange: unreachable });
+  await stage.message(ops, /expires .*, and its rotation is not finished/);
+  await stage.act('/fault', { system: 'stripe', kind: 'clear' });
+  const told = await stage.message(ops, /The old key of stripe prod is dead, and its rotation is not finished/, 30000);
+  assert.match(told.all, /billing fails until the new key is in place.*What still uses the old key fails now/s);
+  await assertLiveMessageSaysSo(stage);
+  await mendedAndOver(stage, key);
+});
+
 test('one odd answer about the old key in the grace is no death', async (t) => {
   const { stage, key } = await handedOver(t, { clicked: 60 });
   await stage.message(ops, /is rotated\./, 30000);
@@ -80,4 +91,42 @@ test('one odd answer about the old key in the grace is no death', async (t) => {
   assert.equal(await count(stage, /died early/), 0);
   assert.match(await stage.command('rollback stripe prod'), /works until/);
   assert.equal(await stage.currentKey(), key);
+});
+
+const away = async (stage) => {
+  for (const system of ['stripe', 'infisical', 'heroku', 'billing']) await stage.act('/fault', { system, kind: 'status', status: 503 });
+};
+const stops = async (stage) => (await stage.journal()).filter(({ action }) => action === 'secret.rotate.halted');
+// Only `system` is mended, and it is tried again: it stops once more, at the next one that is away.
+async function stopsAgain(stage, system, words) {
+  const before = (await stops(stage)).length;
+  await stage.act('/fault', { system, kind: 'clear' });
+  await stage.click(await stage.message(adasMessages, /stopped; it waits for a person/), 'rotation_retry');
+  await until('the next stop', async () => (await stops(stage)).length > before, 30000);
+  assert.match((await stops(stage)).at(-1).context.sentence, words);
+}
+
+test('every system is away from the paste until after the old key’s time: the key is kept, people know what it means, and it ends well', async (t) => {
+  const { stage, before, key } = await handedOver(t, { clicked: 9, told: 9, settings: { grace: '9s', retry_limit: '1s' }, arrange: away });
+  const news = await stage.message(ops, /Stopped: stripe prod/);
+  assert.match(news.all, /while asking Stripe about the new key: .*server error \(503\)/);
+  assert.match(news.all, /Billing runs on the old key, which expires/);
+  const reminder = await stage.message(ops, /^The old key of stripe prod expires soon, and its rotation is not finished/);
+  assert.match(reminder.all, /Billing runs on the old key, which expires .*What still uses the old key then fails/);
+  const { expires_at: expires } = (await stage.state()).stripe.keys.find(({ status }) => status === 'expiring');
+  await stage.bot.stop('SIGKILL');
+  await until('its time to be over', () => Date.now() > Date.parse(expires) + 1000);
+  await stage.startBot();
+  const meanwhile = await since(stage, before);
+  assert.deepEqual(meanwhile.writes, [], 'nothing was written while nothing could be known');
+  assert.ok(!meanwhile.said.some(({ text }) => /is rotated|proven dead|new key alive/.test(text)), 'and nothing is called good');
+
+  // They come back one after the other.
+  await stopsAgain(stage, 'stripe', /Infisical: .*server error/);
+  await assertLiveMessageSaysSo(stage);
+  await stopsAgain(stage, 'infisical', /raxx-api-prod: Heroku: .*server error/);
+  await stopsAgain(stage, 'heroku', /billing endpoint was not healthy/);
+  await stage.act('/fault', { system: 'billing', kind: 'clear' });
+  await mendedAndOver(stage, key);
+  assert.deepEqual((await since(stage, before)).writes, oneRotation, 'each system is written once');
 });

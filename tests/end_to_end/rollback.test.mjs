@@ -251,6 +251,7 @@ test('a rotation that follows a rollback and is cancelled leaves the deadline wa
   assert.equal((await stage.closed()).context.outcome, 'rolled_back');
   await stage.message(adasMessages, /What only you can check/);
   assert.match(await stage.command('cancel stripe prod'), /cancelled/i);
+  await until('it to be over', async () => (await stage.entry('secret.rotate.closed')).context.outcome === 'cancelled');
   await stage.bot.stop('SIGKILL'); // a bot that goes on looks once a minute
   await stage.startBot();
   await stage.message(ops, /overdue.*rolled back to the key from before its last rotation, which \*dies.*Billing works until then/s, 20000);

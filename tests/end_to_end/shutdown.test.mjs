@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { adasMessages, Stage } from './support/stage.mjs';
-import { Process } from './support/process.mjs';
 
 test('SIGTERM in the middle of a rotation ends with 0, and Slack gets its close frame', async (t) => {
   const stage = await Stage.open();
@@ -22,8 +21,8 @@ test('a second bot on the same journal is refused', async (t) => {
   const settings = await readFile(stage.settings, 'utf8');
   const other = `${stage.folder}/other.toml`;
   await writeFile(other, settings.replace(/^port = .*$/gm, 'port = 0'));
-  const second = new Process(`${process.env.KEYTURN_BUILD}/keyturn`, ['run', '--config', other]);
-  assert.notEqual((await second.exited).code, 0);
+  const second = await stage.refusedBot({ settings: other });
+  assert.equal(second.ended.code, 1);
   assert.match(second.errors, /another keyturn/i);
 });
 
@@ -32,8 +31,8 @@ test('wrong settings are refused with file, line and what was expected', async (
   t.after(() => stage.close());
   const settings = await readFile(stage.settings, 'utf8');
   await writeFile(stage.settings, settings.replace(/^watch = .*$/m, 'watch = "5 potatoes"'));
-  const refused = new Process(`${process.env.KEYTURN_BUILD}/keyturn`, ['run', '--config', stage.settings]);
-  assert.equal((await refused.exited).code, 78);
+  const refused = await stage.refusedBot();
+  assert.equal(refused.ended.code, 78);
   assert.match(refused.errors, /keyturn\.toml:\d+:\d+: .*expected.*for example/s);
 });
 
@@ -45,7 +44,7 @@ test('a sealing key that is not the one of the journal is refused at the start',
   await stage.message(adasMessages, /What only you can check/);
   await stage.bot.stop();
   await writeFile(`${stage.folder}/secrets/sealing-key`, '0f'.repeat(32));
-  const refused = new Process(`${process.env.KEYTURN_BUILD}/keyturn`, ['run', '--config', stage.settings]);
-  assert.equal((await refused.exited).code, 1);
+  const refused = await stage.refusedBot();
+  assert.equal(refused.ended.code, 1);
   assert.match(refused.errors, /is this the sealing key/);
 });

@@ -21,7 +21,10 @@ export class Process {
   }
 
   async stop(signal = 'SIGTERM') {
-    if (!this.ended) this.child.kill(signal);
+    if (!this.ended) {
+      this.asked = signal;
+      this.child.kill(signal);
+    }
     return this.exited;
   }
 }

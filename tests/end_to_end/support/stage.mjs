@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { webcrypto } from 'node:crypto';
 import { sealSubmission } from '../../../bot/intake/message.js';
+import { assertEndedWell } from './ends.mjs';
 import { Process, run, until } from './process.mjs';
 
 globalThis.crypto ??= webcrypto; // Node 18
@@ -59,6 +60,7 @@ export class Stage {
   async startBot({ softFileLimit, env } = {}) {
     const limited = softFileLimit ? ['sh', '-c', `ulimit -S -n ${softFileLimit} && exec "$@"`, 'sh'] : [];
     this.launch(env, limited);
+    await this.firstKey;
     await until('the bot to be ready', async () => this.bot.ended || (await this.ready()));
     assert.ok(!this.bot.ended, this.bot.errors);
   }
@@ -66,8 +68,22 @@ export class Stage {
   // Without waiting for it. `before`: a command that runs it.
   launch(env = {}, before = []) {
     const [file, ...args] = [...before, bot, 'run', '--config', this.settings];
+    this.firstKey ??= this.currentKey(); // most tests never hold it in their hands
     this.bot = new Process(file, args, env);
+    this.bot.mayDie = 'KEYTURN_FAULTS_DIE' in env;
     this.bots.push(this.bot);
+  }
+
+  // One that must not start, beside the bot or in its place: what it ended with, and what it said.
+  async refusedBot({ env, settings = this.settings } = {}) {
+    const refused = new Process(bot, ['run', '--config', settings], env);
+    refused.endsByItself = true;
+    this.bots.push(refused);
+    const started = () => /"event":"started"/.test(refused.errors);
+    await until('the bot to start or to refuse', () => refused.ended || started());
+    if (!refused.ended) await refused.stop();
+    assert.ok(!started(), `it started: ${refused.errors}`);
+    return refused;
   }
 
   async ready() {
@@ -78,11 +94,18 @@ export class Stage {
     }
   }
 
-  // Whatever the test was about: no key stands anywhere in what it leaves.
+  // Whatever the test was about: no key stands anywhere in what it leaves, neither while the bot runs nor in its last
+  // words, and every bot has ended as it should.
   async close() {
     try {
       // What a test set by hand may be no key.
-      await assertNowhere(this, [...this.keys, await this.currentKey()].filter((key) => key?.startsWith('rk_')));
+      const keys = [...this.keys, await this.firstKey, await this.currentKey()].filter((key) => key?.startsWith('rk_'));
+      await assertNowhere(this, keys);
+      if (this.bot && !this.bot.ended) {
+        await this.bot.stop();
+        await assertNowhere(this, keys);
+      }
+      this.bots.forEach(assertEndedWell);
     } finally {
       if (this.bot) await this.bot.stop();
       await this.sandbox.stop();
@@ -150,6 +173,7 @@ export class Stage {
   // `keyturn doctor`, to its end.
   async doctor({ env } = {}) {
     const process = new Process(bot, ['doctor', '--config', this.settings], env);
+    process.endsByItself = true;
     this.bots.push(process); // what it says is searched for keys as well
     const { code } = await process.exited;
     return { code, output: process.output, errors: process.errors, findings: findingsIn(process.output) };
@@ -174,10 +198,11 @@ export class Stage {
     assert.match(await this.command(text), /^Rotation of [^\n]* started/); // a refusal says by whom one was started
   }
   async confirm({ reason, user = ada, channel = adasMessages } = {}) {
-    const message = await this.message(channel, /What only you can check/);
+    // The boxes of a rotation that is over have no button any more.
+    const message = await this.message(channel, /What only you can check[^]*rotation_ready/);
     const state = { prerequisites: { confirmations: ['0', '1', '2'] } };
     if (reason) state.reason = { reason };
-    await this.click(message, 'rotation_ready', state, user);
+    return this.click(message, 'rotation_ready', state, user);
   }
   // The newest link in the DM: {address, token, code}.
   async link(after = '', channel = adasMessages) {
@@ -242,16 +267,27 @@ export class Stage {
     });
     // But for a test's own keys of TLS.
     const files = (await readdir(this.folder, { withFileTypes: true })).filter((entry) => entry.isFile() && !entry.name.endsWith('.key'));
-    for (const { name } of files) {
-      found.push([name, await readFile(join(this.folder, name)).catch(() => Buffer.alloc(0))]);
-    }
-    if (this.bot && !this.bot.ended) {
-      for (const name of ['cmdline', 'environ']) {
-        found.push([name, await readFile(`/proc/${this.bot.pid}/${name}`).catch(() => Buffer.alloc(0))]);
-      }
-    }
+    for (const { name } of files) found.push([name, await contents(join(this.folder, name))]);
+    if (this.bot && !this.bot.ended) found.push(...(await this.outside()));
     return found;
   }
+
+  // What a bot that runs shows to others. It is not dumpable, so that only root may see all of it; what can't be seen is
+  // not clean.
+  async outside() {
+    const found = [['metrics', Buffer.from(await this.metrics())]];
+    for (const name of ['cmdline', 'environ']) found.push([name, await readFile(`/proc/${this.bot.pid}/${name}`)]);
+    for (const [name, { length }] of found) assert.ok(length > 0, `nothing is known about the bot's ${name}`);
+    return found;
+  }
+}
+
+// SQLite takes its files away when the bot ends.
+function contents(file) {
+  return readFile(file).catch((error) => {
+    if (error.code !== 'ENOENT') throw error;
+    return Buffer.alloc(0);
+  });
 }
 
 // [{part, verdict, text, remedy}] of what `keyturn doctor` printed.

@@ -26,7 +26,8 @@ export class Wire {
   static async open(url, { tls } = {}) {
     const wire = new Wire();
     const { hostname, port } = new URL(url);
-    Object.assign(wire, { host: hostname, port: Number(port), open: new Set(), connections: 0, hurt: 0, mode: { kind: 'good' } });
+    Object.assign(wire, { host: hostname, port: Number(port), open: new Set(), connections: 0, hurt: 0, givenUp: 0,
+      mode: { kind: 'good' } });
     const serve = (socket) => wire.carry(socket);
     wire.servers = [createServer(serve)];
     if (tls) {
@@ -56,8 +57,8 @@ export class Wire {
   }
 
   // {kind: 'good'}; {kind: 'slow', milliseconds}: each piece of an answer takes so long; {kind: 'cut', bytes}: a
-  // connection ends after so many bytes of answers; {kind: 'dead'}: taken, and never answered (half open);
-  // {kind: 'refused'}: nobody listens. Holds for open connections too.
+  // connection ends after so many bytes of answers; {kind: 'dead'}: taken, and never answered (half open), until the
+  // client gives it up; {kind: 'refused'}: nobody listens. Holds for open connections too.
   become(mode) {
     this.mode = mode;
     if (mode.kind === 'refused') this.open.forEach((socket) => socket.destroy());
@@ -72,6 +73,8 @@ export class Wire {
     }
     const server = connect(this.port, this.host);
     let answered = 0;
+    let swallowed = 0;
+    client.on('close', () => (this.givenUp += swallowed > 0 ? 1 : 0));
     for (const [socket, other] of [[client, server], [server, client]]) {
       this.open.add(socket);
       socket.on('error', () => {});
@@ -81,7 +84,10 @@ export class Wire {
       });
     }
     client.on('data', (bytes) => {
-      if (this.mode.kind === 'dead') return (this.hurt += 1);
+      if (this.mode.kind === 'dead') {
+        swallowed += bytes.length;
+        return (this.hurt += 1);
+      }
       answered = 0;
       return server.write(bytes);
     });
