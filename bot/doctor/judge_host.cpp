@@ -169,13 +169,16 @@ Findings judge_journal(const JournalSeen& seen) {
   }
   Findings findings{ok(part, seen.file, fmt::format("{} entries, every hash holds", seen.entries))};
   if (seen.shut > 0) {
-    findings.push_back(
-        wrong(part, "sealing key",
-              fmt::format(
-                  "it doesn't open {} of {} keys that open rotations have sealed: the bot doesn't start, and "
-                  "what it holds of them is out of reach",
-                  seen.shut, seen.boxes),
-              "put the sealing key back that the journal was written with, from where its copy is kept"));
+    const bool nothing_opens = seen.shut == seen.boxes;
+    findings.push_back(wrong(
+        part, "sealing key",
+        fmt::format(
+            "it doesn't open {} of {} keys that open rotations have sealed: {}", seen.shut, seen.boxes,
+            nothing_opens ? "the bot doesn't start, and what it holds of them is out of reach"
+                          : "those were changed on the disk, and their rotations stop when they need them"),
+        nothing_opens
+            ? "put the sealing key back that the journal was written with, from where its copy is kept"
+            : "docs/running.md, \"Stopped\""));
   } else if (seen.boxes > 0) {
     findings.push_back(ok(part, "sealing key", fmt::format("opens what is sealed ({})", seen.boxes)));
   }

@@ -56,6 +56,23 @@ test('boxes that nobody ticks: a nag, one page across a crash, and another super
   await assertNowhere(stage, stage.keys);
 });
 
+test('stopped because the link could not be sent, and nobody mends it: the others are paged, and one of them goes on', async (t) => {
+  const stage = await open(t);
+  await stage.start();
+  await stage.message(adasMessages, /What only you can check/);
+  await stage.act('/fault', { system: 'slack', kind: 'error', method: 'chat.postMessage', error: 'restricted_action', times: 1 });
+  await stage.confirm();
+  await stage.message(ops, /Stopped: stripe prod/);
+  const page = await stage.message(ops, /waits for its operator[^]*who has not mended what stopped it[^]*still works/);
+  assert.match(page.all, /<@U0GRACE>/);
+  await stage.click(page, 'rotation_take_over', undefined, grace);
+  await stage.click(await stage.message(gracesMessages, /stopped; it waits for a person/), 'rotation_retry', undefined, grace);
+  const link = await stage.link('', gracesMessages);
+  const key = await stage.rotateInDashboard(7);
+  assert.equal((await stage.submit(link, key)).state, 'received');
+  assert.equal((await stage.closed()).context.outcome, 'rotated');
+});
+
 test('rotated with a short grace and gone: the page comes, and again when the key is dead', async (t) => {
   const stage = await open(t, { formLife: '2s' });
   await stage.start();
