@@ -409,7 +409,8 @@ void RotationSimulation::run() {
   }
   check_fold();
   require(state_.closed || (operator_gone_ && waits_for_operator()), "stuck without waiting for a person");
-  const bool told = state_.reminded || !state_.nudges.empty() || !state_.pages.empty();
+  const bool told = state_.reminded || !state_.nudges.empty() || !state_.pages.empty() ||
+                    state_.tries.contains({ActionKind::page_others, {}});  // nobody says whom to tell
   const bool late = state_.received && now_ >= *state_.old_key_deadline();
   require(state_.closed || told || late, "it waits for a person whom nobody reminded");
   if (state_.closed) require(boxes_.empty(), "a sealed key outlives its rotation");
