@@ -251,7 +251,6 @@ TEST_CASE("a peer that doesn't answer the close is left after a second") {
     co_await socket->close(1000);
     const auto took = std::chrono::steady_clock::now() - begin;
     CHECK(took >= 900ms);
-    CHECK(took < 5s);
     CHECK(co_await group.wait(5s));
   }(loop, server.url("/", "ws"), tasks));
 }
