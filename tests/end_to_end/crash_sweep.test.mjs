@@ -13,8 +13,8 @@ import { Stubborn } from './support/stubborn.mjs';
 import { assertRolledBackOnce, assertRotatedOnce, snapshot } from './support/world.mjs';
 
 const seconds = Number(process.env.KEYTURN_CRASH_SECONDS ?? 60);
-// A life is nine tenths waiting. Those that sweep everything have the machine to themselves.
-const together = (seconds ? 4 : 10) * (availableParallelism?.() ?? cpus().length);
+// A life is nine tenths waiting. A sweep that is longer than the usual one has the machine to itself.
+const together = (seconds > 0 && seconds <= 60 ? 4 : 10) * (availableParallelism?.() ?? cpus().length);
 
 // Quicker than a quick rehearsal; the grace has room for a death and a start.
 const quicker = { watch: '600ms', grace: '5s', compromise_grace: '4s', reminder_before: '1s', proof_after: '200ms', proof_every: '200ms',
@@ -106,7 +106,7 @@ function assertSwept({ swept, missed, total }) {
   assert.ok(swept > 0);
   if (seconds) return;
   assert.equal(swept + missed, total, 'ways to die that were left out');
-  assert.ok(missed * 50 <= total, `${missed} of ${total} ways to die were not reached`);
+  assert.ok(missed * 10 <= total, `${missed} of ${total} ways to die were not reached`);
 }
 
 // That one alone, where one is asked for.

@@ -275,6 +275,15 @@ export class Stage {
   // What a bot that runs shows to others. It is not dumpable, so that only root may see all of it; what can't be seen is
   // not clean.
   async outside() {
+    try {
+      return await this.lookFromOutside();
+    } catch (error) {
+      if (!this.bot.mayDie) throw error;
+      await this.bot.exited; // killed by its fault while it was looked at; else this waits in vain, and says so
+      return [];
+    }
+  }
+  async lookFromOutside() {
     const found = [['metrics', Buffer.from(await this.metrics())]];
     for (const name of ['cmdline', 'environ']) found.push([name, await readFile(`/proc/${this.bot.pid}/${name}`)]);
     for (const [name, { length }] of found) assert.ok(length > 0, `nothing is known about the bot's ${name}`);
