@@ -306,7 +306,7 @@ test('a plain start inside the open grace is refused: it would end the old key e
 });
 
 const variable = 'STRIPE_RESTRICTED_KEY';
-const inApp = (stage, value) => stage.act('/heroku/config', { app: 'raxx-api-prod', name: variable, value });
+const inApp = (stage, value) => stage.putInApp(value);
 const inInfisical = (stage, value) => stage.act('/infisical/put', { environment: 'prod', name: variable, value });
 const stillHeld = {
   'an app still holds the old key': { put: inApp, words: () => /\*Don't end the old key yet\.\* raxx-api-prod holds another key\. What holds the old key fails when it ends\./,

@@ -95,7 +95,7 @@ test('the repair of a drift that is over does nothing any more, and says so to w
   const alarm = await told(stage, /raxx-api-prod does not hold the key of stripe prod/);
   // Slack takes no update, so the button still stands there.
   await stage.act('/fault', { system: 'slack', kind: 'error', method: 'chat.update', error: 'internal_error', times: 100000 });
-  await stage.act('/heroku/config', { app: 'raxx-api-prod', name: 'STRIPE_RESTRICTED_KEY', value: stage.newKey });
+  await stage.putInApp(stage.newKey);
   await until('the drift to be over', async () => (await stage.actions()).includes('drift.ended'), 20000);
   const before = await snapshot(stage);
   await stage.click(alarm, 'drift_repair', {}, ada);

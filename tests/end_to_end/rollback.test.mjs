@@ -89,11 +89,9 @@ async function twoConsumers(stage, second) {
   const shared = await stage.createKey({ name: 'raxx-shared', mode: 'live',
     permissions: ['customer_read', 'subscription_read', 'invoice_read', 'charge_read'] });
   await stage.act('/infisical/put', { environment: 'prod', name: variable, value: shared });
-  for (const app of ['raxx-api-prod', second]) await stage.act('/heroku/config', { app, name: variable, value: shared });
+  for (const app of ['raxx-api-prod', second]) await stage.putInApp(shared, { app });
   await stage.rewrite((text) => text.replace(/(app = "raxx-api-prod"\nvariable = .*\n)/,
     `$1\n[[target.consumer]]\napp = "${second}"\nvariable = "${variable}"\n`));
-  const settled = ({ dynos, releases }) => dynos.every(({ state, release }) => state === 'up' && release === releases.at(-1).version);
-  await until('the apps to run it', async () => (await stage.state()).heroku.apps.every(settled));
 }
 
 test('out of a propagation that stopped at the second app: the first goes back, the second is left alone', async (t) => {

@@ -13,12 +13,7 @@ const app = 'raxx-api-prod';
 const permissions = ['customer_read', 'subscription_read', 'invoice_read', 'charge_read'];
 const fault = (system, knob) => (stage) => stage.act('/fault', { system, ...knob });
 const inInfisical = (value) => (stage) => stage.act('/infisical/put', { environment: 'prod', name: variable, value });
-const inHeroku = (value, name = variable) => async (stage) => {
-  await stage.act('/heroku/config', { app, name, value });
-  const settled = ({ dynos, releases }) => releases.at(-1).status === 'succeeded' &&
-    dynos.every(({ state, release }) => state === 'up' && release === releases.at(-1).version);
-  await until('the app to run it', async () => settled((await stage.state()).heroku.apps.find((one) => one.name === app)));
-};
+const inHeroku = (value, name) => (stage) => stage.putInApp(value, { app, name });
 const clear = async (stage) => {
   for (const system of ['stripe', 'infisical', 'heroku', 'billing', 'slack']) await stage.act('/fault', { system, kind: 'clear' });
 };

@@ -134,6 +134,13 @@ export class Stage {
   async click(message, action, state, user = ada) {
     return this.act('/slack/click', { user, channel: message.channel, ts: message.ts, action_id: action, state });
   }
+  // By hand, at Heroku; back when the app runs it, so that no later look finds the change still on its way.
+  async putInApp(value, { app = 'raxx-api-prod', name = 'STRIPE_RESTRICTED_KEY' } = {}) {
+    await this.act('/heroku/config', { app, name, value });
+    const runsIt = ({ dynos, releases }) => releases.at(-1).status === 'succeeded' &&
+      dynos.every(({ state, release }) => state === 'up' && release === releases.at(-1).version);
+    await until(`${app} to run it`, async () => runsIt((await this.state()).heroku.apps.find((one) => one.name === app)));
+  }
   async rotateInDashboard(seconds, name = 'raxx-billing') {
     const { key } = await this.act('/stripe/rotate', { name, mode: 'live', expires_in_seconds: seconds });
     this.keys.push(key);
@@ -155,9 +162,9 @@ export class Stage {
     return (found?.messages ?? []).map((message) => ({ ...message, channel, all: wordsOf(message) }));
   }
   // The newest message of that channel whose words match.
-  message(channel, pattern, milliseconds) {
+  message(channel, pattern, milliseconds, { after = '' } = {}) {
     return until(`a message in ${channel} like ${pattern}`, async () =>
-      (await this.messages(channel)).reverse().find(({ all }) => pattern.test(all)), milliseconds);
+      (await this.messages(channel)).reverse().find(({ all, ts }) => ts > after && pattern.test(all)), milliseconds);
   }
   async journal() {
     const { code, output, errors } = await run(bot, ['audit', 'export', '--config', this.settings]);
@@ -195,11 +202,12 @@ export class Stage {
 
   // ---- the way of a rotation
   async start(text = 'stripe prod') {
+    this.startedAfter = (await this.messages(adasMessages)).at(-1)?.ts ?? '';
     assert.match(await this.command(text), /^Rotation of [^\n]* started/); // a refusal says by whom one was started
   }
   async confirm({ reason, user = ada, channel = adasMessages } = {}) {
-    // The boxes of a rotation that is over have no button any more.
-    const message = await this.message(channel, /What only you can check[^]*rotation_ready/);
+    // Of the rotation that was started last: those of one that was over a moment ago may still have their button.
+    const message = await this.message(channel, /What only you can check[^]*rotation_ready/, undefined, { after: this.startedAfter });
     const state = { prerequisites: { confirmations: ['0', '1', '2'] } };
     if (reason) state.reason = { reason };
     return this.click(message, 'rotation_ready', state, user);

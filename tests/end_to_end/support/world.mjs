@@ -1,7 +1,6 @@
 // What one act brought about, everywhere at once: in Slack (and to whom), in the journal, at the vendors. A test says
 // all of what it expects, so that a stray message, entry or write is a failure too, not only a missing one.
 import assert from 'node:assert/strict';
-import { until } from './process.mjs';
 import { ada, adasMessages, ops } from './stage.mjs';
 
 const vendors = ['stripe', 'infisical', 'heroku'];
@@ -40,17 +39,10 @@ export async function said(stage) {
   return all.sort((one, other) => (one.ts < other.ts ? -1 : 1));
 }
 
-// Before an act; since() afterwards says what came of it. What the test itself has just changed at Heroku is waited for:
-// its release would arrive between the two looks, and be taken for the bot's doing.
+// Before an act; since() afterwards says what came of it.
 export async function snapshot(stage) {
-  const state = await until('Heroku to stand still', async () => {
-    const seen = await stage.state();
-    return seen.heroku.apps.some(onItsWay) ? null : seen;
-  });
-  return { state, said: await said(stage), journal: await stage.journal() };
+  return { state: await stage.state(), said: await said(stage), journal: await stage.journal() };
 }
-const onItsWay = ({ releases, dynos }) =>
-  releases.some(({ status }) => status === 'pending') || dynos.some(({ state }) => state === 'starting');
 
 // {said, journal, writes: new ones; asked: how many requests to the vendors that only the bot asks; state}. The journal
 // comes without the bookkeeping of messages, which follows each message in its own time.
