@@ -25,40 +25,6 @@ namespace {
 
 constexpr bool kNotSent = false;
 
-// What a lookup found. getaddrinfo runs on a thread of Asio's and can't be interrupted, so the lookup owns
-// its state and nobody has to wait for it longer than they want.
-struct Lookup {
-  explicit Lookup(const asio::any_io_executor& io)
-      : resolver(io), done(io, asio::steady_timer::time_point::max()) {}
-  tcp::resolver resolver;
-  asio::steady_timer done;
-  bool ended = false;
-  error_code error;
-  std::vector<tcp::endpoint> endpoints;
-};
-
-asio::awaitable<std::vector<tcp::endpoint>> resolve(std::string host, std::uint16_t port) {
-  error_code no_address;
-  const auto address = asio::ip::make_address(host, no_address);
-  if (!no_address) co_return std::vector{tcp::endpoint(address, port)};
-
-  auto lookup = std::make_shared<Lookup>(co_await asio::this_coro::executor);
-  lookup->resolver.async_resolve(host, std::to_string(port), tcp::resolver::address_configured,
-                                 [lookup](error_code error, const tcp::resolver::results_type& results) {
-                                   lookup->ended = true;
-                                   lookup->error = error;
-                                   for (const auto& entry : results)
-                                     lookup->endpoints.push_back(entry.endpoint());
-                                   lookup->done.cancel();
-                                 });
-  error_code woken;
-  if (!lookup->ended) co_await lookup->done.async_wait(asio::redirect_error(asio::use_awaitable, woken));
-  co_await throw_if_cancelled();
-  if (lookup->error)
-    throw NetError(fmt::format("{} has no address: {}", host, in_words(lookup->error)), kNotSent);
-  co_return std::move(lookup->endpoints);
-}
-
 asio::awaitable<void> connect_to(Stream::Socket& socket, tcp::endpoint endpoint, error_code& error) {
   co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
 }
@@ -76,21 +42,23 @@ void notice_vanished_peer(Stream::Socket& socket) {
 }
 
 // Every address gets its share of the time, so that one that swallows packets doesn't hide the others.
-asio::awaitable<Stream::Socket> connect_any(std::string host, std::vector<tcp::endpoint> endpoints,
+asio::awaitable<Stream::Socket> connect_any(Url url, std::vector<asio::ip::address> addresses,
                                             storage::Duration limit) {
   const auto io = co_await asio::this_coro::executor;
-  const auto share = limit / static_cast<int>(std::max<std::size_t>(endpoints.size(), 1));
+  const auto share = limit / static_cast<int>(std::max<std::size_t>(addresses.size(), 1));
   error_code error = asio::error::host_not_found;
-  for (const auto& endpoint : endpoints) {
+  for (const auto& address : addresses) {
     Stream::Socket socket(io);
-    if (!co_await within(share, connect_to(socket, endpoint, error))) error = asio::error::timed_out;
+    if (!co_await within(share, connect_to(socket, tcp::endpoint(address, url.port), error))) {
+      error = asio::error::timed_out;
+    }
     co_await throw_if_cancelled();
     if (error) continue;
     socket.set_option(tcp::no_delay(true), error);
     notice_vanished_peer(socket);
     co_return std::move(socket);
   }
-  throw NetError(fmt::format("{} can't be reached: {}", host, in_words(error)), kNotSent);
+  throw NetError(fmt::format("{} can't be reached: {}", url.host, in_words(error)), kNotSent);
 }
 
 asio::awaitable<void> shake_hands(Stream& stream, std::string host) {
@@ -105,12 +73,11 @@ asio::awaitable<void> shake_hands(Stream& stream, std::string host) {
   if (!fault.empty()) throw NetError(fmt::format("TLS handshake with {} failed: {}", host, fault), kNotSent);
 }
 
-asio::awaitable<Stream> connect_now(Url url, storage::Duration limit, std::shared_ptr<TlsClient> tls) {
-  auto endpoints = co_await resolve(url.host, url.port);
-  if (!url.secure()) {
-    std::erase_if(endpoints, [](const tcp::endpoint& endpoint) { return !endpoint.address().is_loopback(); });
-  }
-  auto socket = co_await connect_any(url.host, std::move(endpoints), limit);
+asio::awaitable<Stream> connect_now(Url url, storage::Duration limit, std::shared_ptr<TlsClient> tls,
+                                    std::shared_ptr<Names> names) {
+  auto addresses = co_await Names::addresses(std::move(names), url.host);
+  if (!url.secure()) std::erase_if(addresses, [](const auto& address) { return !address.is_loopback(); });
+  auto socket = co_await connect_any(url, std::move(addresses), limit);
   if (!url.secure()) co_return Stream(std::move(socket));
   Stream stream = tls->wrap(std::move(socket), url);
   co_await shake_hands(stream, url.host);
@@ -119,9 +86,10 @@ asio::awaitable<Stream> connect_now(Url url, storage::Duration limit, std::share
 
 }  // namespace
 
-asio::awaitable<Stream> connect_stream(Url url, ClientOptions options, std::shared_ptr<TlsClient> tls) {
-  auto stream =
-      co_await within(options.connect_limit, connect_now(url, options.connect_limit, std::move(tls)));
+asio::awaitable<Stream> connect_stream(Url url, ClientOptions options, std::shared_ptr<TlsClient> tls,
+                                       std::shared_ptr<Names> names) {
+  auto stream = co_await within(options.connect_limit,
+                                connect_now(url, options.connect_limit, std::move(tls), std::move(names)));
   if (!stream) {
     throw NetError(fmt::format("{} can't be reached: no connection within {}", url.host,
                                storage::in_words(options.connect_limit)),

@@ -7,16 +7,18 @@
 #include <string>
 
 #include "integrations/net/http_client.h"
+#include "integrations/net/names.h"
 #include "integrations/net/stream.h"
 #include "integrations/net/tls.h"
 #include "integrations/net/url.h"
 
 namespace keyturn::net {
 
-// Resolves, connects (each address in turn) and shakes hands, all within `options.connect_limit`. Plain
-// connections go to loopback addresses only, whatever the name resolves to. Throws NetError with sent =
+// Looks the name up, connects (each address in turn) and shakes hands, all within `options.connect_limit`.
+// Plain connections go to loopback addresses only, whatever the name resolves to. Throws NetError with sent =
 // false; a cancellation from outside throws operation_aborted.
-boost::asio::awaitable<Stream> connect_stream(Url url, ClientOptions options, std::shared_ptr<TlsClient> tls);
+boost::asio::awaitable<Stream> connect_stream(Url url, ClientOptions options, std::shared_ptr<TlsClient> tls,
+                                              std::shared_ptr<Names> names);
 
 // Throws NetError (sent = false) for a URL that we don't call: malformed, or plain where only TLS is allowed.
 Url checked_url(const std::string& text, const ClientOptions& options);

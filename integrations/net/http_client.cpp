@@ -14,6 +14,7 @@
 
 #include "integrations/net/connect.h"
 #include "integrations/net/http_parser.h"
+#include "integrations/net/names.h"
 #include "integrations/net/stream.h"
 #include "integrations/net/tls.h"
 #include "integrations/net/url.h"
@@ -30,7 +31,7 @@ namespace {
 
 constexpr std::size_t kRecordSize = 16UL * 1024;  // a TLS record
 constexpr std::uint32_t kHeaderLimit = 64UL * 1024;
-constexpr std::size_t kKeptPerOrigin = 16;
+constexpr std::size_t kKeptPerOrigin = 128;  // so many apps are looked at together
 
 // One connection, kept between requests.
 struct KeptConnection {
@@ -290,7 +291,7 @@ class HttpClient::Pool {
 
   asio::awaitable<std::unique_ptr<KeptConnection>> connect(Url url) {
     if (url.secure() && !tls_) tls_ = TlsClient::shared(options_.certificate_authorities);
-    auto stream = co_await connect_stream(url, options_, tls_);
+    auto stream = co_await connect_stream(url, options_, tls_, names_);
     co_return std::make_unique<KeptConnection>(std::move(stream), url.origin());
   }
 
@@ -303,6 +304,8 @@ class HttpClient::Pool {
  private:
   static asio::awaitable<Answer> begin(std::shared_ptr<Pool> pool, Call& call,
                                        std::optional<std::size_t> body_limit);
+  static asio::awaitable<Answer> ask_anew(std::shared_ptr<Pool> pool, Call& call,
+                                          std::optional<std::size_t> body_limit);
   static asio::awaitable<Response> ask(std::shared_ptr<Pool> pool, Call& call);
 
   // Without a timer, which would keep a command-line run alive: whoever calls, tidies up.
@@ -315,8 +318,20 @@ class HttpClient::Pool {
 
   ClientOptions options_;
   std::shared_ptr<TlsClient> tls_;
+  std::shared_ptr<Names> names_ = std::make_shared<Names>();
   std::map<std::string, std::vector<std::unique_ptr<KeptConnection>>> kept_;
 };
+
+// Where nothing came of a new connection, the next one asks for the address again.
+asio::awaitable<Answer> HttpClient::Pool::ask_anew(std::shared_ptr<Pool> pool, Call& call,
+                                                   std::optional<std::size_t> body_limit) {
+  try {
+    co_return co_await exchange(co_await pool->connect(call.url), call, body_limit);
+  } catch (...) {
+    pool->names_->forget(call.url.host);
+    throw;
+  }
+}
 
 asio::awaitable<Answer> HttpClient::Pool::begin(std::shared_ptr<Pool> pool, Call& call,
                                                 std::optional<std::size_t> body_limit) {
@@ -328,7 +343,7 @@ asio::awaitable<Answer> HttpClient::Pool::begin(std::shared_ptr<Pool> pool, Call
       if (!may_ask_again(call)) throw;
     }
   }
-  if (!answer) answer = co_await exchange(co_await pool->connect(call.url), call, body_limit);
+  if (!answer) answer = co_await ask_anew(pool, call, body_limit);
   if (pool->options_.answered) pool->options_.answered(call.url.origin(), answer->parser->headers);
   co_return *std::move(answer);
 }

@@ -184,7 +184,7 @@ asio::awaitable<std::unique_ptr<WebSocket>> connect_websocket(asio::any_io_execu
                                                               WebSocketOptions options) {
   const Url target = checked_url(url, client);
   auto tls = target.secure() ? TlsClient::shared(client.certificate_authorities) : nullptr;
-  auto link = std::make_shared<Link>(co_await connect_stream(target, client, tls));
+  auto link = std::make_shared<Link>(co_await connect_stream(target, client, tls, std::make_shared<Names>()));
   configure(*link, options);
   if (!co_await within(client.connect_limit, ask_for_upgrade(*link, target, client.user_agent))) {
     throw NetError(fmt::format("{}: no answer to the websocket upgrade within {}", target.host,

@@ -161,12 +161,13 @@ describe('the network', { concurrency: 4 }, () => {
     const link = await readyForTheKey(stage, faulty(stage, { names: true }));
     const key = await stage.rotateInDashboard(14);
     setNames(stage, false);
-    for (const wire of Object.values(stage.wires)) {
-      wire.become({ kind: 'refused' }); // kept connections need no names
-      wire.become({ kind: 'good' });
-    }
-    const before = Object.values(stage.wires).map(({ connections }) => connections);
+    // Kept connections need no names, and names are remembered until they lead nowhere.
+    for (const wire of Object.values(stage.wires)) wire.become({ kind: 'refused' });
+    const hurt = stage.wires.slack.hurt;
     await stage.act('/slack/socket', { do: 'cut' });
+    await until('a connection to break', () => stage.wires.slack.hurt > hurt, 30000);
+    for (const wire of Object.values(stage.wires)) wire.become({ kind: 'good' });
+    const before = Object.values(stage.wires).map(({ connections }) => connections);
     assert.equal((await stage.submit(link, key, 14)).state, 'received');
     await until('calls without a name', async () =>
       (await stage.journal()).filter(({ action }) => action === 'secret.rotate.action.failed').length > 2, 30000);
