@@ -144,22 +144,23 @@ asio::awaitable<void> Announcer::bring(std::shared_ptr<Follower> follower, views
   const auto state = runner_->find(follower->id);
   const std::string addressee = message.slot + " " + state->operator_id;
   if (follower->given_up.contains(addressee)) co_return;
-  const std::size_t content = std::hash<std::string>{}(message.text + message.blocks.dump());
   const auto posted = state->messages.find(message.slot);
   const bool there = posted != state->messages.end() && !posted->second.ts.empty();
-  if (there && (!message.live || follower->sent[message.slot] == content)) co_return;
+  if (there && !message.live) co_return;
   const std::string slot = message.slot;
+  const auto now = clock_.now();
+  // Before its content is looked at, which is dear: while Slack's pace holds it back it may change again.
+  if (const auto edited = follower->edited.find(slot); there && edited != follower->edited.end()) {
+    const auto again = rotation::due_again(edited->second, kBetweenEdits, now);
+    if (now < again) {
+      follower->defer(again);
+      co_return;
+    }
+  }
+  const std::size_t content = std::hash<std::string>{}(message.text + message.blocks.dump());
+  if (there && follower->sent[slot] == content) co_return;
   try {
     if (there) {
-      const auto edited = follower->edited.find(slot);
-      const auto now = clock_.now();
-      if (edited != follower->edited.end()) {
-        const auto again = rotation::due_again(edited->second, kBetweenEdits, now);
-        if (now < again) {
-          follower->defer(again);
-          co_return;
-        }
-      }
       follower->edited[slot] = now;
       co_await desk_.update(posted->second.channel, posted->second.ts, std::move(message));
       follower->sent[slot] = content;
