@@ -5,13 +5,14 @@ import { Driver } from './support.mjs';
 export const outstanding = [1, 16, 64, 256];
 export const rates = [200, 1000];
 
-// One round of one side: {ready, idle, loaded, closed: {64: {...}}, open: {200: {...}}}.
-async function round(world, side, build, { seconds, openSeconds }) {
-  const driver = await Driver.open(build);
-  const { command, log } = await world.command(side, driver.api);
+// One round of one side: {ready, idle, own, loaded, closed: {64: {...}}, open: {200: {...}}}.
+async function round(world, side, build, { seconds, openSeconds, emulated }) {
+  const driver = await Driver.open(build, { emulated });
+  const { command, log } = await world.command(side, driver.slack);
   const { ready } = await driver.ask({ do: 'start', command, log });
   await sleep(500);
-  const measured = { ready, idle: (await driver.ask({ do: 'memory' })).resident, closed: {}, open: {} };
+  const { resident: idle, own } = await driver.ask({ do: 'memory' });
+  const measured = { ready, idle, own, closed: {}, open: {} };
   for (const count of outstanding) measured.closed[count] = await driver.ask({ do: 'closed', outstanding: count, seconds });
   for (const rate of rates) measured.open[rate] = await driver.ask({ do: 'open', rate, seconds: openSeconds });
   measured.loaded = (await driver.ask({ do: 'memory' })).peak;
@@ -20,7 +21,8 @@ async function round(world, side, build, { seconds, openSeconds }) {
   return measured;
 }
 
-// The sides take turns within a round, so that whatever else the machine does meets all of them.
+// The sides take turns within a round, so that whatever else the machine does meets all of them. `options.emulated`: against
+// the sandbox's Slack instead of the lean one.
 export async function measureAcks(world, build, sides, options) {
   const rounds = Object.fromEntries(sides.map((side) => [side, []]));
   for (let i = 0; i < options.rounds; ++i) {
@@ -35,7 +37,7 @@ export async function measureStarts(world, build, sides, times) {
   for (let i = 0; i < times; ++i) {
     for (const side of sides) {
       const driver = await Driver.open(build);
-      const { command, log } = await world.command(side, driver.api);
+      const { command, log } = await world.command(side, driver.slack);
       taken[side].push((await driver.ask({ do: 'start', command, log })).ready);
       await driver.ask({ do: 'stop' });
       await driver.close();

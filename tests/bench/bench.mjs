@@ -37,6 +37,7 @@ const parts = {
     return found;
   },
   acks: (world) => measureAcks(world, build, sides, { rounds: 3, seconds: 1, openSeconds: 3 }),
+  sandbox: (world) => measureAcks(world, build, sides, { rounds: 3, seconds: 1, openSeconds: 3, emulated: true }),
   starts: (world) => measureStarts(world, build, compared, 7),
   sockets: (world) => measureRefresh(world, build, compared, { rounds: 3, seconds: 9 }),
   rotation20: () => measureRotations(20),
@@ -49,7 +50,7 @@ const parts = {
     const benchmarks = measureMicro(build, ['--benchmark_min_time=0.2', '--benchmark_repetitions=3', '--benchmark_report_aggregates_only']);
     return { benchmarks, before: await published('docs/performance.md') };
   },
-  halfopen: (world) => measureHalfOpen(world, build, compared, 75),
+  halfopen: (world) => measureHalfOpen(world, build, compared, { rounds: 3, seconds: 45 }),
 };
 
 // What is measured, if the build is new. It ends in "dirty" when the tree holds something that no commit does.

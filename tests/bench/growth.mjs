@@ -31,7 +31,7 @@ async function measure(world, build, template, rotations) {
   }
 
   const driver = await Driver.open(build);
-  const settings = await world.settings(folder, driver.api);
+  const settings = await world.settings(folder, driver.slack);
   await writeFile(settings, manyTargets(await readFile(settings, 'utf8')));
   const command = [join(build, 'keyturn'), 'run', '--config', settings];
   for (let i = 0; i < rounds; ++i) {

@@ -22,26 +22,40 @@ const table = (head, rows) => [head, head.map(() => '---'), ...rows].map((cells)
 
 const sideNames = { keyturn: 'Keyturn', bolt: 'Bolt, sharing transactions', rows: 'Bolt, row by row', echo: 'a bot that only echoes' };
 
-function ackTables({ found }) {
+// Of the measured sides: {table: of rows [name, what of a round, form], lost: in words}.
+function sideBySide(found, rows) {
   const present = Object.keys(sideNames).filter((side) => found[side]);
   const of = (side, pick) => found[side].map(pick);
   const ratio = (pick) => times(median(of('keyturn', pick)) / median(of('bolt', pick)));
-  const row = (name, pick, form) => [name, ...present.map((side) => range(of(side, pick), form)), ratio(pick)];
-  const perSecond = outstanding.map((count) =>
-    row(`acks/s, ${count} outstanding`, (round) => round.closed[count].acks_per_second, whole));
-  const latencies = rates.flatMap((rate) => ['p50', 'p90', 'p99', 'max'].map((rank) =>
-    row(`ack ${rank} at ${whole(rate)}/s, ms`, (round) => round.open[rate][rank] / 1000)));
-  const costs = [
-    ...[64, 1].map((count) => row(`processor for each event, ${count} outstanding, us`, (round) => round.closed[count].processor_microseconds, short)),
-    ...rates.map((rate) => row(`processor for each event at ${whole(rate)}/s, us`, (round) => round.open[rate].processor_microseconds, short)),
-    row('memory idle, MB', (round) => round.idle / 1024),
-    row('memory after the load, at its highest, MB', (round) => round.loaded / 1024),
-    row('start to the first acknowledgement, ms', (round) => round.ready / 1000),
-  ];
   const lost = present.map((side) => `${sideNames[side]} ${of(side, (round) =>
     [...Object.values(round.closed), ...Object.values(round.open)].reduce((sum, { lost: count }) => sum + count, 0)).reduce((a, b) => a + b)}`);
-  const head = ['', ...present.map((side) => sideNames[side]), 'Keyturn to Bolt sharing'];
-  return `${table(head, [...perSecond, ...latencies, ...costs])}\n\nEnvelopes lost in all of these rounds: ${lost.join(', ')}.`;
+  return {
+    table: table(['', ...present.map((side) => sideNames[side]), 'Keyturn to Bolt sharing'],
+      rows.map(([name, pick, form]) => [name, ...present.map((side) => range(of(side, pick), form)), ratio(pick)])),
+    lost: `Envelopes lost in all of these rounds: ${lost.join(', ')}.`,
+  };
+}
+
+const perSecond = outstanding.map((count) => [`acks/s, ${count} outstanding`, (round) => round.closed[count].acks_per_second, whole]);
+const latencies = (ranks) => rates.flatMap((rate) => ranks.map((rank) =>
+  [`ack ${rank} at ${whole(rate)}/s, ms`, (round) => round.open[rate][rank] / 1000]));
+
+function ackTables({ found }) {
+  const costs = [
+    ...[64, 1].map((count) => [`processor for each event, ${count} outstanding, us`, (round) => round.closed[count].processor_microseconds]),
+    ...rates.map((rate) => [`processor for each event at ${whole(rate)}/s, us`, (round) => round.open[rate].processor_microseconds]),
+    ['memory idle, MB', (round) => round.idle / 1024],
+    ['of it its own, not pages of files, MB', (round) => round.own / 1024],
+    ['memory after the load, at its highest, MB', (round) => round.loaded / 1024],
+    ['start to the first acknowledgement, ms', (round) => round.ready / 1000],
+  ];
+  const { table: all, lost } = sideBySide(found, [...perSecond, ...latencies(['p50', 'p90', 'p99', 'max']), ...costs]);
+  return `${all}\n\n${lost}`;
+}
+
+function sandboxTable({ found }) {
+  const { table: all, lost } = sideBySide(found, [...perSecond, ...latencies(['p50', 'p90', 'p99', 'max'])]);
+  return `${all}\n\n${lost}`;
 }
 
 function socketTable(sockets, halfOpen) {
@@ -104,9 +118,12 @@ function limitLine({ found }) {
 // The figures that the reasons name are of the same run.
 function aimTable(parts, words) {
   const middle = (side, pick) => median(parts.acks.found[side].map(pick));
+  const microseconds = (what) => median(parts.limits.found.map((found) => found[what]));
   const why = (text) => text.replace('{echo}', () => times(middle('echo', (round) => round.closed[64].acks_per_second) /
     middle('rows', (round) => round.closed[64].acks_per_second)))
-    .replace('{echo memory}', () => short(middle('echo', (round) => round.idle) / 1024));
+    .replace('{own}', () => short(middle('keyturn', (round) => round.own) / 1024))
+    .replace('{alone}', () => whole(1e6 / (microseconds('sync') + microseconds('loopback'))))
+    .replace('{alone ms}', () => ((microseconds('sync') + microseconds('loopback')) / 1000).toFixed(2));
   const rows = Object.entries(aims(parts, times)).map(([name, { measured, met }]) =>
     [words[name].aim, measured, met ? '' : why(words[name].missed)]);
   return table(['aim', 'measured', 'why, where it was missed'], rows);
@@ -125,9 +142,9 @@ function measured(parts) {
 // {name: text} of every file that the report consists of.
 export async function report(results) {
   const read = (part) => readFile(join(results, `${part}.json`), 'utf8').then(JSON.parse, () => null);
-  const names = ['limits', 'acks', 'starts', 'sockets', 'halfopen', 'rotation20', 'rotation100', 'growth', 'micro'];
+  const names = ['limits', 'acks', 'sandbox', 'starts', 'sockets', 'halfopen', 'rotation20', 'rotation100', 'growth', 'micro'];
   const all = await Promise.all(names.map(read));
-  const [limits, acks, starts, sockets, halfOpen, rotation20, rotation100, growth, micro] = all;
+  const [limits, acks, sandbox, starts, sockets, halfOpen, rotation20, rotation100, growth, micro] = all;
   const rotations = [rotation20, rotation100].filter(Boolean);
   const files = {};
   const machine = `${cpus().length} x ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}, ` +
@@ -138,11 +155,12 @@ export async function report(results) {
   const section = (title, text) => (text ? `## ${title}\n\n${text}\n` : '');
   const words = JSON.parse(await readFile(new URL('words.json', import.meta.url)));
   const body = [
-    section('What was aimed for, and what came', (acks || sockets || growth || rotation) &&
-      `${words.aimed}\n\n${aimTable({ acks, sockets, rotations, growth }, words.aims)}\n\n${words.honest}`),
+    section('What was aimed for, and what came', limits && (acks || sockets || growth || rotation) &&
+      `${words.aimed}\n\n${aimTable({ limits, acks, sockets, rotations, growth }, words.aims)}\n\n${words.honest}`),
     section('Acknowledgements', acks && `${words.acks}\n\n![Acknowledgements a second](performance/acks.svg)\n\n${ackTables(acks)}` +
       `${limits ? `\n\n${limitLine(limits)}` : ''}${starts ? `\n\nSeven starts alone: Keyturn ${range(starts.found.keyturn.map((t) => t / 1000))} ms, ` +
-      `Bolt ${range(starts.found.bolt.map((t) => t / 1000))} ms to the first acknowledgement.` : ''}`),
+      `Bolt ${range(starts.found.bolt.map((t) => t / 1000))} ms to the first acknowledgement.` : ''}` +
+      `${sandbox ? `\n\n${words.sandbox}\n\n${sandboxTable(sandbox)}` : ''}`),
     section('A socket that Slack replaces, and one that falls silent', (sockets || halfOpen) && `${words.sockets}\n\n${socketTable(sockets, halfOpen)}`),
     section('One rotation', rotation && `${words.rotation}\n\n${rotationTable(rotations)}\n\n` +
       `Each stretch with ${rotation.found[0].delay} ms, in ms, and in brackets the round trips on its critical path:\n\n${phaseTable(rotation)}\n\n` +

@@ -66,9 +66,13 @@ function phasesOf(entries) {
   return phases.map(([name, from, to, waitedFor = isNoMessage]) => ({ name, from, to, waitedFor }));
 }
 
+// Five times as often as in production, so that a rotation is no minute of waiting.
+const pollEvery = '1s';
+
 export async function rotate(consumers, delay) {
   const grace = 8 + Math.ceil(consumers / 10);
-  const stage = await Stage.open({ consumers, settings: { watch: '1s', grace: `${grace}s`, reminder_before: '1s', release_limit: '5m' } });
+  const stage = await Stage.open({ consumers, settings: { watch: '1s', grace: `${grace}s`,
+    reminder_before: '1s', release_limit: '5m', poll_every: pollEvery } });
   try {
     await play(stage, grace, delay);
     const processor = await processorSeconds(stage.bot.pid);
@@ -93,9 +97,9 @@ export async function rotate(consumers, delay) {
 }
 
 // Every request and the journal of one round are kept, of one app: for the picture, and for the journals of growth.mjs.
-export async function measureRotations(delay, all = [{ consumers: 1, rounds: 3 }, { consumers: 10, rounds: 3 }, { consumers: 100, rounds: 1 }]) {
+export async function measureRotations(delay, { sizes = [1, 10, 100], rounds: count = 3 } = {}) {
   const found = [];
-  for (const { consumers, rounds: count } of all) {
+  for (const consumers of sizes) {
     const rounds = [];
     for (let i = 0; i < count; ++i) {
       const { requests, journal, ...round } = await rotate(consumers, delay);

@@ -1,14 +1,15 @@
 // Who is measured: Keyturn's binary, the same command on Bolt, and a bot that does nothing (the load driver's own limit).
 // Each start gets a folder of its own, with a journal that is empty.
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Process, until } from '../end_to_end/support/process.mjs';
 
 export const sides = ['keyturn', 'bolt', 'rows', 'echo']; // rows: Bolt with a transaction for each command
 const bolt = 'tests/bench/bolt';
 
-const onBolt = (api, journal) => ['env', 'SLACK_BOT_TOKEN=xoxb-bench', 'SLACK_APP_TOKEN=xapp-bench', 'NODE_ENV=production',
-  process.env.KEYTURN_BENCH_NODE, `${bolt}/rotate.mjs`, api, journal];
+const withTokens = ({ appToken, botToken }) => ['env', `SLACK_APP_TOKEN=${appToken}`, `SLACK_BOT_TOKEN=${botToken}`];
+const onBolt = (slack, journal) => [...withTokens(slack), 'NODE_ENV=production', process.env.KEYTURN_BENCH_NODE,
+  `${bolt}/rotate.mjs`, slack.api, journal];
 
 // The sandbox writes the settings; its emulators aren't asked for anything but to exist.
 export class World {
@@ -21,25 +22,29 @@ export class World {
     return world;
   }
 
-  // {command, log, journal}: what `side` is started with, against Slack's methods at `api`.
-  async command(side, api) {
+  // {command, log, journal}: what `side` is started with, against that Slack: {api, appToken, botToken}.
+  async command(side, slack) {
     const folder = join(this.folder, `${side}-${++this.runs}`);
     await mkdir(folder);
     const journal = join(folder, 'journal.db');
     const commands = {
-      keyturn: async () => [join(this.build, 'keyturn'), 'run', '--config', await this.settings(folder, api)],
-      bolt: async () => onBolt(api, journal),
-      rows: async () => [...onBolt(api, journal), 'row-by-row'],
-      echo: async () => [join(this.build, 'tests/bench/bench_load'), 'echo', api],
+      keyturn: async () => [join(this.build, 'keyturn'), 'run', '--config', await this.settings(folder, slack)],
+      bolt: async () => onBolt(slack, journal),
+      rows: async () => [...onBolt(slack, journal), 'row-by-row'],
+      echo: async () => [...withTokens(slack), join(this.build, 'tests/bench/bench_load'), 'echo', slack.api],
     };
     return { command: await commands[side](), log: join(folder, 'log'), journal };
   }
 
-  async settings(folder, api) {
-    const file = join(folder, 'keyturn.toml');
+  async settings(folder, { api, appToken, botToken }) {
+    const [file, secrets] = [join(folder, 'keyturn.toml'), join(folder, 'secrets')];
+    await cp(join(this.folder, 'sandbox/secrets'), secrets, { recursive: true });
+    await writeFile(join(secrets, 'slack-app-token'), appToken);
+    await writeFile(join(secrets, 'slack-bot-token'), botToken);
     const text = await readFile(join(this.folder, 'sandbox/keyturn.toml'), 'utf8');
     await writeFile(file, text.replace(/^api = ".*\/api"$/m, `api = "${api}"`)
-      .replace(/^journal = .*$/m, `journal = "${join(folder, 'journal.db')}"`));
+      .replace(/^journal = .*$/m, `journal = "${join(folder, 'journal.db')}"`)
+      .replace(/^secrets_folder = .*$/m, `secrets_folder = "${secrets}"`));
     return file;
   }
 

@@ -5,7 +5,7 @@ const rate = 200;
 
 async function through(world, build, side, fault, seconds) {
   const driver = await Driver.open(build);
-  const { command, log } = await world.command(side, driver.api);
+  const { command, log } = await world.command(side, driver.slack);
   await driver.ask({ do: 'start', command, log });
   const result = await driver.ask({ do: 'open', rate, seconds, fault, after: 1 });
   await driver.ask({ do: 'stop' });
@@ -24,8 +24,11 @@ export async function measureRefresh(world, build, sides, { rounds, seconds }) {
   return found;
 }
 
-// Both at once: at this rate they don't feel each other, and it takes more than half a minute.
-export async function measureHalfOpen(world, build, sides, seconds) {
-  const results = await Promise.all(sides.map((side) => through(world, build, side, 'half_open', seconds)));
-  return Object.fromEntries(sides.map((side, i) => [side, [results[i]]]));
+// The sides at once: at this rate they don't feel each other, and it takes more than half a minute.
+export async function measureHalfOpen(world, build, sides, { rounds, seconds }) {
+  const found = Object.fromEntries(sides.map((side) => [side, []]));
+  for (let i = 0; i < rounds; ++i) {
+    await Promise.all(sides.map(async (side) => found[side].push(await through(world, build, side, 'half_open', seconds))));
+  }
+  return found;
 }

@@ -4,11 +4,13 @@ import { createInterface } from 'node:readline';
 import { once } from 'node:events';
 
 export class Driver {
-  static async open(build) {
+  // `emulated`: the sandbox's Slack instead of the lean one.
+  static async open(build, { emulated = false } = {}) {
     const driver = new Driver();
-    driver.child = spawn(`${build}/tests/bench/bench_load`, [], { stdio: ['pipe', 'pipe', 'inherit'] });
+    driver.child = spawn(`${build}/tests/bench/bench_load`, emulated ? ['emulator'] : [], { stdio: ['pipe', 'pipe', 'inherit'] });
     driver.lines = createInterface({ input: driver.child.stdout })[Symbol.asyncIterator]();
-    driver.api = `http://127.0.0.1:${(await driver.next()).port}/api`;
+    const { port, app_token: appToken = 'xapp-bench', bot_token: botToken = 'xoxb-bench' } = await driver.next();
+    driver.slack = { api: `http://127.0.0.1:${port}/api`, appToken, botToken };
     return driver;
   }
   async next() {

@@ -12,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -59,6 +60,8 @@ boost::asio::awaitable<void> acknowledge_all(boost::asio::any_io_executor io, st
   net::Request request;
   request.method = "POST";
   request.url = api + "/apps.connections.open";
+  if (const char* token = std::getenv("SLACK_APP_TOKEN"))
+    request.bearer = storage::share(storage::Secret::copy_of(token));
   const auto answer = co_await http.send(std::move(request), std::chrono::seconds(5));
   const std::string url = json::parse(answer.body).at("url");
   const auto socket = co_await net::connect_websocket(io, url, options, net::WebSocketOptions());

@@ -1,5 +1,6 @@
-// bench_load: Slack as a load driver. Reads a wish per line from standard input and answers each with a line
-// of JSON.
+// bench_load [emulator]: Slack as a load driver; `emulator`: the sandbox's, which knows neither "say" nor a
+// "fault". Says first where it listens ({"port"}; the emulator also {"app_token","bot_token"}), then reads a
+// wish per line from standard input and answers each with a line of JSON.
 //   {"do":"start","command":[...],"log":FILE}   starts the process to be measured: how long until its first
 //   acknowledgement
 //   {"do":"say","text":"status"}                what is typed after /rotate from now on
@@ -13,6 +14,8 @@
 #include <memory>
 #include <stdexcept>
 
+#include "tests/bench/load/emulator_slack.h"
+#include "tests/bench/load/lean_slack.h"
 #include "tests/bench/load/limits.h"
 #include "tests/bench/load/load.h"
 
@@ -32,7 +35,8 @@ Steady::duration seconds_of(const json& wish, const char* name) {
 
 class Driver {
  public:
-  std::uint16_t port() const { return slack_.port(); }
+  // `lean`: `slack`, where it is that one.
+  Driver(SlackEnd& slack, LeanSlack* lean) : slack_(slack), lean_(lean) {}
 
   json answer(const json& wish) {
     const std::string what = wish.at("do");
@@ -41,12 +45,14 @@ class Driver {
       return {{"sync", sync_microseconds(wish.at("folder"))}, {"loopback", loopback_microseconds()}};
     }
     if (what == "say") {
-      envelopes_ = Envelopes(wish.at("text").get<std::string>());
+      lean().say(wish.at("text"));
       return {{"said", true}};
     }
     if (!load_) throw std::invalid_argument("nothing is started");
     if (what == "memory") {
-      return {{"resident", subject_->resident_kilobytes()}, {"peak", subject_->peak_kilobytes()}};
+      return {{"resident", subject_->resident_kilobytes()},
+              {"own", subject_->own_kilobytes()},
+              {"peak", subject_->peak_kilobytes()}};
     }
     if (what == "closed") return load_->closed(wish.at("outstanding"), kWarmUp, seconds_of(wish, "seconds"));
     if (what == "open") {
@@ -76,28 +82,42 @@ class Driver {
 
   std::function<void()> fault(const std::string& name) {
     if (name.empty()) return {};
-    if (name == "half_open") return [this] { slack_.fall_silent(); };
-    return [this, name] { slack_.ask_for_refresh(name, kNoticeBeforeCut); };
+    if (name == "half_open") return [this] { lean().fall_silent(); };
+    return [this, name] { lean().ask_for_refresh(name, kNoticeBeforeCut); };
   }
 
-  Envelopes envelopes_{kCommandText};
-  SlackEnd slack_{envelopes_};
+  LeanSlack& lean() const {
+    if (lean_ == nullptr) throw std::invalid_argument("the emulator can't do that here");
+    return *lean_;
+  }
+
+  SlackEnd& slack_;
+  LeanSlack* const lean_;
   std::unique_ptr<Subject> subject_;
   std::unique_ptr<Load> load_;
 };
+
+void drive(Driver driver, const json& place) {
+  std::cout << place << std::endl;
+  for (std::string line; std::getline(std::cin, line);)
+    std::cout << driver.answer(json::parse(line)) << std::endl;
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    if (argc == 3 && std::string_view(argv[1]) == "echo") {
+    const std::string_view what = argc > 1 ? argv[1] : "";
+    if (what == "echo" && argc == 3) {
       echo(argv[2]);
-      return 0;
+    } else if (what == "emulator") {
+      EmulatorSlack slack(kCommandText);
+      drive(Driver(slack, nullptr),
+            {{"port", slack.port()}, {"app_token", slack.app_token()}, {"bot_token", slack.bot_token()}});
+    } else {
+      LeanSlack slack(kCommandText);
+      drive(Driver(slack, &slack), {{"port", slack.port()}});
     }
-    Driver driver;
-    std::cout << json{{"port", driver.port()}} << std::endl;
-    for (std::string line; std::getline(std::cin, line);)
-      std::cout << driver.answer(json::parse(line)) << std::endl;
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "bench_load: " << error.what() << '\n';

@@ -68,5 +68,6 @@ long Subject::status_kilobytes(const std::string& name) const {
 
 long Subject::resident_kilobytes() const { return status_kilobytes("VmRSS:"); }
 long Subject::peak_kilobytes() const { return status_kilobytes("VmHWM:"); }
+long Subject::own_kilobytes() const { return status_kilobytes("RssAnon:"); }
 
 }  // namespace keyturn::bench

@@ -22,6 +22,7 @@ class Subject {
   Nanoseconds processor_time() const;  // of all its threads, so far
   long resident_kilobytes() const;
   long peak_kilobytes() const;
+  long own_kilobytes() const;  // what is not a page of a file
   bool ended();
 
  private:

@@ -1,4 +1,4 @@
-#include "tests/bench/load/slack_end.h"
+#include "tests/bench/load/lean_slack.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -38,7 +38,7 @@ std::string hello(std::size_t connections) {
 
 }  // namespace
 
-struct SlackEnd::Connection {
+struct LeanSlack::Connection {
   explicit Connection(int descriptor) : socket(descriptor) {}
   ~Connection() { ::close(socket); }
   Connection(const Connection&) = delete;
@@ -53,7 +53,7 @@ struct SlackEnd::Connection {
   std::optional<Steady::time_point> cut_at;
 };
 
-SlackEnd::SlackEnd(Envelopes& envelopes) : envelopes_(envelopes) {
+LeanSlack::LeanSlack(const std::string& command_text) : envelopes_(command_text) {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   check(listener_ >= 0, "socket");
   sockaddr_in address{};
@@ -70,18 +70,18 @@ SlackEnd::SlackEnd(Envelopes& envelopes) : envelopes_(envelopes) {
   check(::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &wanted) == 0, "epoll");
 }
 
-SlackEnd::~SlackEnd() {
+LeanSlack::~LeanSlack() {
   connections_.clear();
   ::close(epoll_);
   ::close(listener_);
 }
 
-std::size_t SlackEnd::sockets() const {
+std::size_t LeanSlack::sockets() const {
   return static_cast<std::size_t>(
       std::ranges::count_if(connections_, [](const auto& entry) { return entry.second->usable(); }));
 }
 
-bool SlackEnd::send(std::uint64_t number) {
+void LeanSlack::send(std::uint64_t number) {
   auto next = connections_.upper_bound(last_used_);
   for (std::size_t looked = 0; looked < connections_.size(); ++looked, ++next) {
     if (next == connections_.end()) next = connections_.begin();
@@ -89,12 +89,11 @@ bool SlackEnd::send(std::uint64_t number) {
     if (!connection.usable()) continue;
     last_used_ = next->first;
     if (!connection.silent) append_frame(connection.out, Opcode::text, envelopes_.text(number));
-    return true;
+    return;
   }
-  return false;
 }
 
-void SlackEnd::turn(Steady::time_point until) {
+void LeanSlack::turn(Steady::time_point until) {
   for (auto& [socket, connection] : connections_) write_to(*connection);
   const auto now = Steady::now();
   cut_due(now);
@@ -115,7 +114,7 @@ void SlackEnd::turn(Steady::time_point until) {
   forget_gone();
 }
 
-void SlackEnd::accept_all() {
+void LeanSlack::accept_all() {
   for (;;) {
     const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0) return;
@@ -127,7 +126,7 @@ void SlackEnd::accept_all() {
   }
 }
 
-void SlackEnd::read_from(Connection& connection) {
+void LeanSlack::read_from(Connection& connection) {
   static std::array<char, kRoom> room;
   const ssize_t count = ::recv(connection.socket, room.data(), room.size(), 0);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -141,7 +140,7 @@ void SlackEnd::read_from(Connection& connection) {
   if (connection.websocket) take_frames(connection, at);
 }
 
-void SlackEnd::take_requests(Connection& connection) {
+void LeanSlack::take_requests(Connection& connection) {
   while (const auto request = first_request(connection.in)) {
     connection.in.erase(0, request->size);
     if (request->websocket_key.empty()) {
@@ -155,13 +154,13 @@ void SlackEnd::take_requests(Connection& connection) {
   }
 }
 
-void SlackEnd::greet(Connection& connection) {
+void LeanSlack::greet(Connection& connection) {
   std::erase_if(connections_, [](const auto& entry) { return entry.second->silent; });
   connection.greeted = true;
   append_frame(connection.out, Opcode::text, hello(sockets()));
 }
 
-void SlackEnd::answer(Connection& connection, const std::string& target) {
+void LeanSlack::answer(Connection& connection, const std::string& target) {
   json said = {{"ok", true}, {"channel", "D0ADMIN"}, {"ts", "1700000000.000100"}};
   if (target.ends_with("/auth.test")) {
     said = {{"ok", true},
@@ -179,7 +178,7 @@ void SlackEnd::answer(Connection& connection, const std::string& target) {
   connection.out += http_answer(said.dump());
 }
 
-void SlackEnd::take_frames(Connection& connection, Steady::time_point at) {
+void LeanSlack::take_frames(Connection& connection, Steady::time_point at) {
   std::size_t taken = 0;
   while (const auto frame = first_frame(connection.in.data() + taken, connection.in.size() - taken)) {
     taken += frame->size;
@@ -190,13 +189,13 @@ void SlackEnd::take_frames(Connection& connection, Steady::time_point at) {
       connection.gone = true;
       return;
     }
-    if (frame->opcode != Opcode::text || !acknowledged_) continue;
-    if (const auto number = acknowledged_by(frame->payload)) acknowledged_(*number, at, frame->payload);
+    if (frame->opcode != Opcode::text) continue;
+    if (const auto number = acknowledged_by(frame->payload)) acknowledged(*number, at, frame->payload);
   }
   connection.in.erase(0, taken);
 }
 
-void SlackEnd::write_to(Connection& connection) {
+void LeanSlack::write_to(Connection& connection) {
   if (connection.silent || connection.written == connection.out.size()) return;
   const ssize_t count = ::send(connection.socket, connection.out.data() + connection.written,
                                connection.out.size() - connection.written, MSG_NOSIGNAL);
@@ -210,7 +209,7 @@ void SlackEnd::write_to(Connection& connection) {
   connection.written = 0;
 }
 
-void SlackEnd::ask_for_refresh(const std::string& reason, Steady::duration notice) {
+void LeanSlack::ask_for_refresh(const std::string& reason, Steady::duration notice) {
   for (auto& [socket, connection] : connections_) {
     if (!connection->usable()) continue;
     append_frame(
@@ -220,7 +219,7 @@ void SlackEnd::ask_for_refresh(const std::string& reason, Steady::duration notic
   }
 }
 
-void SlackEnd::cut_due(Steady::time_point now) {
+void LeanSlack::cut_due(Steady::time_point now) {
   for (auto& [socket, connection] : connections_) {
     if (!connection->cut_at || now < *connection->cut_at) continue;
     append_frame(connection->out, Opcode::close, std::string_view("\x03\xe8", 2));  // 1000
@@ -230,7 +229,7 @@ void SlackEnd::cut_due(Steady::time_point now) {
   forget_gone();
 }
 
-void SlackEnd::fall_silent() {
+void LeanSlack::fall_silent() {
   for (auto& [socket, connection] : connections_) {
     if (!connection->usable()) continue;
     connection->silent = true;
@@ -238,9 +237,9 @@ void SlackEnd::fall_silent() {
   }
 }
 
-void SlackEnd::close_all() { connections_.clear(); }
+void LeanSlack::close_all() { connections_.clear(); }
 
-void SlackEnd::forget_gone() {
+void LeanSlack::forget_gone() {
   std::erase_if(connections_, [](const auto& entry) { return entry.second->gone; });
 }
 
