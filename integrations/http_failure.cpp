@@ -93,7 +93,9 @@ ApiError no_answer(const Call& call, const net::NetError& error) {
       {.system = call.system,
        .failure = may_have_happened ? Failure::ambiguous : Failure::unreachable,
        .operation = call.operation,
-       .reason = may_have_happened ? "the request was sent, but no whole answer came" : "no answer came",
+       .reason = std::string(may_have_happened ? "the request was sent, but no whole answer came: "
+                                               : "no answer came: ") +
+                 error.what(),
        .status = 0,
        .request_id = "",
        .retry_after = std::nullopt});

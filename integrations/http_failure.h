@@ -38,6 +38,7 @@ ApiError::Details details_of(const Call& call, const net::Response& response);
 // An answer that came with success in its status and not the shape that we know.
 ApiError not_understood(const Call& call, const net::Response& response, std::string reason);
 
+// Why is in NetError's own words, which hold nothing of the request or of an answer's text.
 ApiError no_answer(const Call& call, const net::NetError& error);
 
 // What an observer is told.
