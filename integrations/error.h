@@ -36,8 +36,10 @@ class ApiError : public std::runtime_error {
   struct Details {
     System system;
     Failure failure;
-    std::string operation;   // "read the secret", in our words
-    std::string reason;      // one clause in our words, safe for Slack and logs: "the app was not found"
+    std::string operation;  // "read the secret", in our words
+    // One clause in our words, or the system's where a connection failed; safe for Slack and logs: "the app
+    // was not found".
+    std::string reason;
     int status = 0;          // HTTP status; 0 when there was none
     std::string request_id;  // the vendor's, where it gave one
     std::optional<storage::Duration> retry_after;

@@ -31,7 +31,7 @@ namespace {
 
 constexpr std::size_t kRecordSize = 16UL * 1024;  // a TLS record
 constexpr std::uint32_t kHeaderLimit = 64UL * 1024;
-constexpr std::size_t kKeptPerOrigin = 128;  // so many apps are looked at together
+constexpr std::size_t kKeptPerOrigin = 128;  // all apps of a target are looked at together
 
 // One connection, kept between requests.
 struct KeptConnection {

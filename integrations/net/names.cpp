@@ -62,13 +62,14 @@ std::shared_ptr<Names::Lookup> Names::lookup(const asio::any_io_executor& io, co
   const bool usable =
       known && (!known->found || (!known->found->addresses.empty() && known->since >= oldest));
   if (usable) return known;
-  known = std::make_shared<Lookup>(io);
-  look_up_(io, host, [lookup = known](Found found) {
+  auto lookup = std::make_shared<Lookup>(io);
+  look_up_(io, host, [lookup](Found found) {
     lookup->found = std::move(found);
     lookup->since = std::chrono::steady_clock::now();
     lookup->ended.cancel();
   });
-  return known;
+  known = lookup;  // only now: one that could not begin would be waited for again and again
+  return lookup;
 }
 
 asio::awaitable<std::vector<asio::ip::address>> Names::addresses(std::shared_ptr<Names> names,

@@ -83,7 +83,13 @@ async function checkThatItWorks(world) {
       answers.add(JSON.parse(result.answer).payload.text);
     }
   }
-  assert.equal(answers.size, 1, `both sides answer alike: ${[...answers].join(' / ')}`);
+  const [{ closed }] = (await measureAcks(world, build, ['keyturn'], { rounds: 1, seconds: 0.2, openSeconds: 0.2, emulated: true })).keyturn;
+  for (const { sent, lost, answer } of Object.values(closed)) {
+    assert.ok(sent > 0);
+    assert.equal(lost, 0, "envelopes of the sandbox's Slack were lost");
+    answers.add(JSON.parse(answer).payload.text);
+  }
+  assert.equal(answers.size, 1, `all answer alike: ${[...answers].join(' / ')}`);
   const refreshed = await measureRefresh(world, build, ['keyturn'], { rounds: 1, seconds: 2 });
   for (const [fault, { keyturn: [{ sent, lost }] }] of Object.entries(refreshed)) {
     assert.ok(sent > 0);

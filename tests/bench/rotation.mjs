@@ -70,7 +70,7 @@ function phasesOf(entries) {
 const pollEvery = '1s';
 
 export async function rotate(consumers, delay) {
-  const grace = 8 + Math.ceil(consumers / 10);
+  const grace = 12 + Math.ceil(consumers / 10); // so long that the new key runs everywhere before the old one dies
   const stage = await Stage.open({ consumers, settings: { watch: '1s', grace: `${grace}s`,
     reminder_before: '1s', release_limit: '5m', poll_every: pollEvery } });
   try {

@@ -42,9 +42,12 @@ export class World {
     await writeFile(join(secrets, 'slack-app-token'), appToken);
     await writeFile(join(secrets, 'slack-bot-token'), botToken);
     const text = await readFile(join(this.folder, 'sandbox/keyturn.toml'), 'utf8');
-    await writeFile(file, text.replace(/^api = ".*\/api"$/m, `api = "${api}"`)
-      .replace(/^journal = .*$/m, `journal = "${join(folder, 'journal.db')}"`)
-      .replace(/^secrets_folder = .*$/m, `secrets_folder = "${secrets}"`));
+    const lines = { api, journal: join(folder, 'journal.db'), secrets_folder: secrets };
+    await writeFile(file, Object.entries(lines).reduce((changed, [name, value]) => {
+      const line = new RegExp(`^${name} = ".*${name === 'api' ? '/api' : ''}"$`, 'm');
+      if (!line.test(changed)) throw new Error(`the sandbox's settings have no ${name}`);
+      return changed.replace(line, `${name} = "${value}"`);
+    }, text));
     return file;
   }
 

@@ -79,7 +79,8 @@ describe('the disk and the clock', { concurrency: 4 }, () => {
       assert.ok(performance.now() - began >= delay, `${what}: answered before it was on the disk`);
       return answer;
     };
-    await slowly('the command', () => stage.start()); // Slack itself fails it after three seconds
+    const started = await slowly('the command', () => stage.command('stripe prod')); // Slack itself fails it after three seconds
+    assert.match(started, /^Rotation of [^\n]* started/);
     await stage.confirm();
     const link = await stage.link();
     const key = await stage.rotateInDashboard(15);

@@ -49,13 +49,17 @@ std::size_t EmulatorSlack::sockets() const {
 }
 
 void EmulatorSlack::send(std::uint64_t number) {
-  boost::asio::co_spawn(emulator_->io, type(number), boost::asio::detached);
+  boost::asio::co_spawn(emulator_->io, type(number), [](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);  // out of turn()
+  });
 }
 
 boost::asio::awaitable<void> EmulatorSlack::type(std::uint64_t number) {
   const json result =
       co_await emulator_->slack.command({{"user", "U0ADMIN"}, {"channel", "C0OPS"}, {"text", command_text_}});
-  if (!result.at("error").is_null()) co_return;  // Slack's three seconds are over
+  const json& error = result.at("error");
+  if (error == "operation_timeout") co_return;  // Slack's three seconds are over
+  if (!error.is_null()) throw std::runtime_error("the emulator refuses the answer: " + error.dump());
   acknowledged(number, Steady::now(), json{{"payload", result.at("ack")}}.dump());
 }
 

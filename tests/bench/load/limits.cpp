@@ -71,7 +71,7 @@ boost::asio::awaitable<void> acknowledge_all(boost::asio::any_io_executor io, st
     if (found == std::string::npos) continue;
     const std::size_t begin = found + kName.size();
     co_await socket->write("{\"envelope_id\":\"" + text->substr(begin, text->find('"', begin) - begin) +
-                           "\"}");
+                           R"(","payload":{"response_type":"ephemeral","text":"There is no such target."}})");
   }
 }
 

@@ -38,6 +38,8 @@ Load::Load(SlackEnd& slack, const Subject& subject) : slack_(slack), subject_(su
   });
 }
 
+Load::~Load() { slack_.on_acknowledged({}); }
+
 void Load::begin() {
   first_ += sent_.size();
   sent_.clear();

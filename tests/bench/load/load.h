@@ -17,6 +17,9 @@ inline constexpr auto kAckLimit = std::chrono::seconds(3);
 class Load {
  public:
   Load(SlackEnd& slack, const Subject& subject);
+  ~Load();
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
 
   // Until somebody is connected and has acknowledged an envelope; how long that took since `began`.
   Nanoseconds until_first_ack(Steady::time_point began);

@@ -154,6 +154,21 @@ TEST_CASE("who stops waiting for a name takes it from nobody else") {
         std::vector{kOne});
 }
 
+TEST_CASE("a lookup that can't begin is tried again by whoever comes next") {
+  Loop loop;
+  int asked = 0;
+  const auto names = std::make_shared<Names>(
+      [&asked](const asio::any_io_executor& io, const std::string&, std::function<void(Found)> done) {
+        if (++asked == 1) throw std::runtime_error("no thread for it");
+        asio::post(io, [done = std::move(done)] { done({.addresses = {kOne}, .error = {}}); });
+      },
+      1h);
+  Got got;
+  CHECK_THROWS_WITH(loop.run(ask(names, "api.example", got)), "no thread for it");
+  loop.run(ask(names, "api.example", got));
+  CHECK(got.addresses == std::vector{kOne});
+}
+
 TEST_CASE("an address is its own name, and the system knows localhost") {
   Loop loop;
   Directory directory;
