@@ -17,8 +17,13 @@ export function barChart(found, names, groups) {
   const [left, top, height, bar] = [20, 60, 220, 30];
   const groupWidth = bar * sides.length + 40;
   const parts = [`<text class="title" x="${left}" y="20">Acknowledgements a second, each with its row on disk first (the echo writes none)</text>`];
-  sides.forEach((side, i) => parts.push(`<rect x="${left + i * 165}" y="32" width="10" height="10" fill="${colours[side]}"/>`,
-    `<text x="${left + 14 + i * 165}" y="41">${escaped(names[side])}</text>`));
+  const letter = 7; // about so wide, whatever the font
+  let legend = left;
+  for (const side of sides) {
+    parts.push(`<rect x="${legend}" y="32" width="10" height="10" fill="${colours[side]}"/>`,
+      `<text x="${legend + 14}" y="41">${escaped(names[side])}</text>`);
+    legend += 14 + names[side].length * letter + 16;
+  }
   groups.forEach((group, g) => {
     const x = left + g * groupWidth;
     sides.forEach((side, i) => {
@@ -40,7 +45,7 @@ export function timeline({ requests, phases, milestones, delay }) {
   const [begin, end] = [phases[0].from, milestones.at(-1).at];
   const [left, width, top, row] = [80, 1000, 70, 30];
   const x = (at) => (left + width * (at - begin) / (end - begin)).toFixed(1);
-  const parts = [`<text class="title" x="10" y="20">One rotation, one app, ${delay} ms put into every system: ${((end - begin) / 1000).toFixed(1)} s, a grace of 9 s among them</text>`];
+  const parts = [`<text class="title" x="10" y="20">One rotation, one app, ${delay} ms put into every system: ${((end - begin) / 1000).toFixed(1)} s, with the old key’s grace</text>`];
   const bottom = top + rows.length * row;
   for (const { name, from, to } of phases) {
     parts.push(`<rect x="${x(from)}" y="${top - 10}" width="${Math.max(1, x(to) - x(from)).toFixed(1)}" height="${bottom - top + 10}" fill="#9ca3af" fill-opacity="0.25"><title>${escaped(name)}: ${to - from} ms</title></rect>`);
