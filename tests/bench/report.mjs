@@ -22,40 +22,28 @@ const table = (head, rows) => [head, head.map(() => '---'), ...rows].map((cells)
 
 const sideNames = { keyturn: 'Keyturn', bolt: 'Bolt, sharing transactions', rows: 'Bolt, row by row', echo: 'a bot that only echoes' };
 
-// Of the measured sides: {table: of rows [name, what of a round, form], lost: in words}.
-function sideBySide(found, rows) {
+const perSecond = outstanding.map((count) => [`acks/s, ${count} outstanding`, (round) => round.closed[count].acks_per_second, whole]);
+const latencies = rates.flatMap((rate) => ['p50', 'p90', 'p99', 'max'].map((rank) =>
+  [`ack ${rank} at ${whole(rate)}/s, ms`, (round) => round.open[rate][rank] / 1000]));
+const costs = [
+  ...[64, 1].map((count) => [`processor for each event, ${count} outstanding, us`, (round) => round.closed[count].processor_microseconds]),
+  ...rates.map((rate) => [`processor for each event at ${whole(rate)}/s, us`, (round) => round.open[rate].processor_microseconds]),
+  ['memory idle, MB', (round) => round.idle / 1024],
+  ['of it its own, not pages of files, MB', (round) => round.own / 1024],
+  ['memory after the load, at its highest, MB', (round) => round.loaded / 1024],
+  ['start to the first acknowledgement, ms', (round) => round.ready / 1000],
+];
+
+// `rows`: [name, what of a round, form].
+function sideBySide({ found }, rows) {
   const present = Object.keys(sideNames).filter((side) => found[side]);
   const of = (side, pick) => found[side].map(pick);
   const ratio = (pick) => times(median(of('keyturn', pick)) / median(of('bolt', pick)));
   const lost = present.map((side) => `${sideNames[side]} ${of(side, (round) =>
     [...Object.values(round.closed), ...Object.values(round.open)].reduce((sum, { lost: count }) => sum + count, 0)).reduce((a, b) => a + b)}`);
-  return {
-    table: table(['', ...present.map((side) => sideNames[side]), 'Keyturn to Bolt sharing'],
-      rows.map(([name, pick, form]) => [name, ...present.map((side) => range(of(side, pick), form)), ratio(pick)])),
-    lost: `Envelopes lost in all of these rounds: ${lost.join(', ')}.`,
-  };
-}
-
-const perSecond = outstanding.map((count) => [`acks/s, ${count} outstanding`, (round) => round.closed[count].acks_per_second, whole]);
-const latencies = (ranks) => rates.flatMap((rate) => ranks.map((rank) =>
-  [`ack ${rank} at ${whole(rate)}/s, ms`, (round) => round.open[rate][rank] / 1000]));
-
-function ackTables({ found }) {
-  const costs = [
-    ...[64, 1].map((count) => [`processor for each event, ${count} outstanding, us`, (round) => round.closed[count].processor_microseconds]),
-    ...rates.map((rate) => [`processor for each event at ${whole(rate)}/s, us`, (round) => round.open[rate].processor_microseconds]),
-    ['memory idle, MB', (round) => round.idle / 1024],
-    ['of it its own, not pages of files, MB', (round) => round.own / 1024],
-    ['memory after the load, at its highest, MB', (round) => round.loaded / 1024],
-    ['start to the first acknowledgement, ms', (round) => round.ready / 1000],
-  ];
-  const { table: all, lost } = sideBySide(found, [...perSecond, ...latencies(['p50', 'p90', 'p99', 'max']), ...costs]);
-  return `${all}\n\n${lost}`;
-}
-
-function sandboxTable({ found }) {
-  const { table: all, lost } = sideBySide(found, [...perSecond, ...latencies(['p50', 'p90', 'p99', 'max'])]);
-  return `${all}\n\n${lost}`;
+  const all = table(['', ...present.map((side) => sideNames[side]), 'Keyturn to Bolt sharing'],
+    rows.map(([name, pick, form]) => [name, ...present.map((side) => range(of(side, pick), form)), ratio(pick)]));
+  return `${all}\n\nEnvelopes lost in all of these rounds: ${lost.join(', ')}.`;
 }
 
 function socketTable(sockets, halfOpen) {
@@ -157,10 +145,10 @@ export async function report(results) {
   const body = [
     section('What was aimed for, and what came', limits && (acks || sockets || growth || rotation) &&
       `${words.aimed}\n\n${aimTable({ limits, acks, sockets, rotations, growth }, words.aims)}\n\n${words.honest}`),
-    section('Acknowledgements', acks && `${words.acks}\n\n![Acknowledgements a second](performance/acks.svg)\n\n${ackTables(acks)}` +
+    section('Acknowledgements', acks && `${words.acks}\n\n![Acknowledgements a second](performance/acks.svg)\n\n${sideBySide(acks, [...perSecond, ...latencies, ...costs])}` +
       `${limits ? `\n\n${limitLine(limits)}` : ''}${starts ? `\n\nSeven starts alone: Keyturn ${range(starts.found.keyturn.map((t) => t / 1000))} ms, ` +
       `Bolt ${range(starts.found.bolt.map((t) => t / 1000))} ms to the first acknowledgement.` : ''}` +
-      `${sandbox ? `\n\n${words.sandbox}\n\n${sandboxTable(sandbox)}` : ''}`),
+      `${sandbox ? `\n\n${words.sandbox}\n\n${sideBySide(sandbox, [...perSecond, ...latencies])}` : ''}`),
     section('A socket that Slack replaces, and one that falls silent', (sockets || halfOpen) && `${words.sockets}\n\n${socketTable(sockets, halfOpen)}`),
     section('One rotation', rotation && `${words.rotation}\n\n${rotationTable(rotations)}\n\n` +
       `Each stretch with ${rotation.found[0].delay} ms, in ms, and in brackets the round trips on its critical path:\n\n${phaseTable(rotation)}\n\n` +

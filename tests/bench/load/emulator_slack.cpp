@@ -9,7 +9,6 @@
 
 #include "deploy/sandbox/slack_world.h"
 #include "integrations/net/http_server.h"
-#include "integrations/net/within.h"
 #include "storage/clock.h"
 
 namespace keyturn::bench {
